@@ -1,0 +1,63 @@
+# One name per action, the same by hand and in CI. `make help` lists them.
+PYTHON := .venv/bin/python
+ROUNDS ?= 200
+# Rounds of the crash test inside `make test`.
+TEST_ROUNDS ?= 20
+WORKERS ?= 2
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test check format bench crash coverage lock tools clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# The environment to serve with: locked versions, checked hashes.
+.venv/serve.stamp: requirements.txt scripts/make_environment.sh
+	@bash scripts/make_environment.sh requirements.txt
+	@touch $@
+
+# The environment to develop with: the same versions, and the tools.
+.venv/dev.stamp: requirements-dev.txt .venv/serve.stamp
+	@bash scripts/make_environment.sh requirements-dev.txt
+	@touch $@
+
+serve: .venv/serve.stamp ## serve on 127.0.0.1:7379, data in ./kiwi-data (ARGS="--port 7000")
+	@exec $(PYTHON) -m kiwi_engine serve $(ARGS)
+
+check: .venv/dev.stamp ## style, format, types, direction of imports
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+	.venv/bin/lint-imports --no-logo
+
+tools: ## redis-server, redis-tools and strace for the tests, where apt-get can install them
+	@bash scripts/ensure_test_tools.sh
+
+test: check tools ## everything: check, crash rounds, then all tests
+	$(PYTHON) scripts/crash_recovery.py --rounds $(TEST_ROUNDS)
+	$(PYTHON) scripts/crash_recovery.py --rounds $(TEST_ROUNDS) --victim storage
+	$(PYTHON) -m pytest -n $(WORKERS)
+
+crash: .venv/dev.stamp ## kill and recover, many times (ROUNDS=200)
+	$(PYTHON) scripts/crash_recovery.py --rounds $(ROUNDS) $(ARGS)
+
+bench: .venv/dev.stamp tools ## compare with redis-server and Valkey at appendfsync always
+	$(PYTHON) benchmarks/compare.py $(ARGS)
+
+coverage: .venv/dev.stamp tools ## branch coverage of the tests
+	$(PYTHON) -m coverage erase
+	$(PYTHON) -m coverage run -m pytest
+	$(PYTHON) -m coverage combine --quiet
+	$(PYTHON) -m coverage report
+
+format: .venv/dev.stamp ## rewrite the code in the common format
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .
+
+lock: .venv/dev.stamp ## make the lock files anew from pyproject.toml
+	@bash scripts/lock_requirements.sh
+
+clean: ## remove the environment and all caches; never the data
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache htmlcov
+	rm -f .coverage .coverage.*

@@ -1,0 +1,5 @@
+"""Kiwi Engine: a durable, disk-sized, Redis-compatible storage server."""
+
+from kiwi_engine.version import VERSION
+
+__version__ = VERSION

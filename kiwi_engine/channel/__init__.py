@@ -1,0 +1,1 @@
+"""The bounded channel between the network runtime and the storage runtime."""

@@ -1,0 +1,72 @@
+"""`kiwi-engine dump`: what a segment of the commit log or of the value log holds (glue)."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from typing import Any, Final
+
+from kiwi_engine.cli.dump_segments import Item, dump_segment
+from kiwi_engine.errors import KiwiError
+
+_DESCRIPTION: Final = """\
+Show the records of one commit log segment (*.wal) or the entries of one value log segment (*.vlog),
+with their offsets, sizes and, for log records, the changes they make. Reads only. The file must
+have the name it had in its data directory, because its number is part of every checksum.
+"""
+_EPILOG: Final = """\
+exit codes: 0 shown; 1 the file ends in a torn tail; 2 wrong usage, or not a segment; 3 could not be
+read; 4 damaged (what precedes the damage is shown)
+"""
+_EXIT_CODES: Final = {"clean": 0, "torn tail": 1, "corruption": 4}
+_BYTES_SHOWN: Final = 64
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the verb."""
+    parser = subparsers.add_parser(
+        "dump",
+        help="show what a log file holds",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        allow_abbrev=False,
+    )
+    parser.add_argument("file", metavar="FILE", help="a .wal or .vlog file")
+    parser.add_argument("--json", action="store_true", help="print one JSON document per line")
+    parser.add_argument(
+        "--bytes",
+        type=int,
+        default=_BYTES_SHOWN,
+        metavar="N",
+        help="show at most N bytes of each key and value (default: %(default)s)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Show the file; the exit code says how it ends."""
+    code = 0
+    try:
+        for item in dump_segment(arguments.file, max(arguments.bytes, 0)):
+            _print(item, arguments.json)
+            code = _EXIT_CODES.get(str(item.facts.get("ending")), code)
+    except BrokenPipeError:
+        # The reader of a pipe (`head`) had enough. What Python still flushes at exit goes nowhere.
+        with open(os.devnull, "w", encoding="ascii") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        return 0
+    except (ValueError, FileNotFoundError, IsADirectoryError) as error:
+        return _fail(2, str(error))
+    except (KiwiError, OSError) as error:
+        return _fail(3, str(error))
+    return code
+
+
+def _print(item: Item, as_json: bool) -> None:
+    print(json.dumps(item.facts) if as_json else item.text)
+
+
+def _fail(code: int, reason: str) -> int:
+    print(f"kiwi-engine: {reason}", file=sys.stderr)
+    return code

@@ -1,0 +1,87 @@
+"""Ask a running server for its facts, over a plain socket (shell).
+
+Speaks just enough RESP for `kiwi-engine stats`: AUTH and INFO. redis-py is not a dependency.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any, Final
+
+import hiredis
+
+from kiwi_engine.errors import ServerUnreachableError
+
+_TIMEOUT_SECONDS: Final = 10.0
+_CHUNK_BYTES: Final = 1 << 16
+# INFO is some kilobytes; a peer that sends a hundred times that is no Kiwi Engine.
+_REPLY_BYTES_MAX: Final = 1 << 20
+
+
+class LiveServer:
+    """One connection to `host`:`port`; every problem is a `ServerUnreachableError`."""
+
+    def __init__(self, host: str, port: int, password: str) -> None:
+        self._where = f"{host}:{port}"
+        self._reader = hiredis.Reader()
+        try:
+            self._socket = socket.create_connection((host, port), timeout=_TIMEOUT_SECONDS)
+        except ConnectionRefusedError as error:
+            raise ServerUnreachableError(
+                f"no server listens on {self._where}; start one with `kiwi-engine serve`, "
+                "or read its data directory with --dir"
+            ) from error
+        except OSError as error:
+            raise ServerUnreachableError(f"cannot connect to {self._where}: {error}") from error
+        if password:
+            try:
+                self._ask("AUTH", password)
+            except BaseException:
+                self.close()
+                raise
+
+    def info(self) -> str:
+        """The text of `INFO everything`."""
+        text = self._ask("INFO", "everything")
+        if not isinstance(text, bytes):
+            raise ServerUnreachableError(f"{self._where} gave no text as its INFO: {text!r}")
+        return text.decode(errors="replace")
+
+    def _ask(self, *command: str) -> Any:
+        try:
+            # hiredis takes any length; its stub declares a tuple of one.
+            self._socket.sendall(hiredis.pack_command(command))  # type: ignore[arg-type]
+            reply = self._receive()
+        except TimeoutError as error:
+            raise ServerUnreachableError(
+                f"{self._where} accepted the connection but did not answer {command[0]} within "
+                f"{_TIMEOUT_SECONDS:g} s"
+            ) from error
+        except (OSError, hiredis.ProtocolError) as error:
+            raise ServerUnreachableError(f"{self._where} does not speak RESP: {error}") from error
+        if isinstance(reply, hiredis.ReplyError):
+            raise ServerUnreachableError(self._explain(str(reply)))
+        return reply
+
+    def _receive(self) -> Any:
+        received = 0
+        while (reply := self._reader.gets()) is False:
+            data = self._socket.recv(_CHUNK_BYTES)
+            received += len(data)
+            if not data:
+                raise ConnectionError("it closed the connection")
+            if received > _REPLY_BYTES_MAX:
+                raise ConnectionError("its answer is too long")
+            self._reader.feed(data)
+        return reply
+
+    def _explain(self, error_text: str) -> str:
+        if error_text.startswith("NOAUTH"):
+            return f"{self._where} wants a password: give --password or set KIWI_REQUIREPASS"
+        if error_text.startswith(("WRONGPASS", "ERR AUTH")):
+            return f"{self._where} refused the password: {error_text}"
+        return f"{self._where} answered: {error_text}"
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._socket.close()

@@ -1,0 +1,125 @@
+"""Running commands against the keyspace (pure apart from what the store reads).
+
+The executing thread gives it the commands of one run and gets their replies, in order. A command
+that fails answers with an error and has changed nothing; the ones after it still run.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+import msgspec
+
+from kiwi_engine.clock import perf_counter_ns
+from kiwi_engine.commands.context import Context
+from kiwi_engine.commands.errors import unknown_command, wrong_arity
+from kiwi_engine.commands.registry import lookup
+from kiwi_engine.commands.table import Command, arity_accepts
+from kiwi_engine.errors import CorruptionError, ReplyError
+from kiwi_engine.keyspace.keyspace import Keyspace
+from kiwi_engine.resp import reply
+
+logger = logging.getLogger(__name__)
+
+INTERNAL_ERROR: Final = reply.error("ERR internal error, see the log file of the server")
+
+
+class CommandUsage(msgspec.Struct):
+    """What `INFO commandstats` says of one command."""
+
+    calls: int = 0
+    time_ns: int = 0
+    rejected: int = 0
+    failed: int = 0
+
+
+class Executor:
+    """Owned by the executing thread. `refusal` is set while writes are refused, with the reason."""
+
+    def __init__(self, keyspace: Keyspace) -> None:
+        self._keyspace = keyspace
+        self._contexts: dict[tuple[int, bool], Context] = {}
+        self.refusal: ReplyError | None = None
+        self.usage: dict[str, CommandUsage] = {}
+        self.errors: dict[str, int] = {}
+
+    def execute(
+        self, db: int, resp3: bool, commands: list[list[bytes]], now_ms: int
+    ) -> list[bytes]:
+        """The encoded reply of each command, in order. `now_ms` is the wall clock of the run."""
+        context = self._context(db, resp3, now_ms)
+        replies: list[bytes] = []
+        add = replies.append
+        refused = self.refusal is not None
+        timed: Command | None = None
+        started_ns = counted = 0
+        for words in commands:
+            command = lookup(words[0])
+            # One reading of the clock for a row of equal commands: time is exact for their sum.
+            if command is not timed:
+                self._account(timed, counted, started_ns)
+                timed, counted, started_ns = command, 0, perf_counter_ns()
+            try:
+                counted += 1
+                count = len(words)
+                if (
+                    refused
+                    or command is None
+                    or (command.arity != count and not -count <= command.arity < 0)
+                ):
+                    self._check(command, words)
+                add(command.handler(context, words))  # type: ignore[union-attr,misc]
+            except ReplyError as error:
+                add(self._failed(command, error))
+            except CorruptionError as error:
+                logger.error("%s: %s", words[0], error)
+                add(self._failed(command, ReplyError(f"ERR corruption: {error}")))
+            except Exception:
+                logger.exception("command %r failed", words[0])
+                add(INTERNAL_ERROR)
+        self._account(timed, counted, started_ns)
+        return replies
+
+    def reset_statistics(self) -> None:
+        self.usage.clear()
+        self.errors.clear()
+
+    def _context(self, db: int, resp3: bool, now_ms: int) -> Context:
+        context = self._contexts.get((db, resp3))
+        if context is None:
+            database = self._keyspace.database(db)
+            context = self._contexts[db, resp3] = Context(self._keyspace, database, 0, resp3)
+        context.now_ms = now_ms
+        return context
+
+    def _check(self, command: Command | None, words: list[bytes]) -> None:
+        """Raise what keeps a command from running, if anything does."""
+        if command is None or command.handler is None:
+            raise unknown_command(words)
+        if not arity_accepts(command.arity, len(words)):
+            self._usage(command).rejected += 1
+            raise wrong_arity(command.name)
+        if self.refusal is not None and command.is_write:
+            self._usage(command).rejected += 1
+            raise self.refusal
+
+    def _failed(self, command: Command | None, error: ReplyError) -> bytes:
+        kind = error.text.partition(" ")[0]
+        self.errors[kind] = self.errors.get(kind, 0) + 1
+        if command is not None:
+            self._usage(command).failed += 1
+        return reply.error(error.text)
+
+    def _usage(self, command: Command) -> CommandUsage:
+        usage = self.usage.get(command.name)
+        if usage is None:
+            usage = self.usage[command.name] = CommandUsage()
+        return usage
+
+    def _account(self, command: Command | None, count: int, started_ns: int) -> None:
+        if command is not None:
+            usage = self._usage(command)
+            usage.calls += count
+            usage.time_ns += perf_counter_ns() - started_ns
+

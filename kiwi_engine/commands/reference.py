@@ -1,0 +1,72 @@
+"""The compatibility table of docs/commands.md, derived from the registry (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from kiwi_engine.commands.registry import COMMANDS
+from kiwi_engine.commands.table import Command, arity_accepts
+
+TITLES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "string": "Strings",
+        "generic": "Keys",
+        "connection": "Connection",
+        "server": "Server",
+    }
+)
+
+# What a user of Redis would not expect; keyed by full name. Longer stories are told in the page.
+NOTES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "config rewrite": "refused: the server never changes its file",
+        "config set": "the keys marked live in [configuration](configuration.md)",
+        "debug": "`SLEEP` only, and only if `enable-debug-command` allows it",
+        "incrbyfloat": "counts as Redis does on x86-64, on every machine",
+        "object encoding": "what Redis says of the same value after a restart",
+        "object freq": "refused, as by Redis without an LFU policy",
+        "object idletime": "refused: no access times are kept",
+        "shutdown": "all options stop it in the same way; nothing needs saving",
+    }
+)
+# Between these lines of the page stands the table.
+_BEGIN: Final = "<!-- generated: scripts/make_documents.py -->\n"
+_END: Final = "<!-- end of the generated part -->\n"
+
+
+def compatibility_table() -> str:
+    """Markdown: one table a group, one line a command or subcommand."""
+    rows = dict(_rows())
+    groups = {row.group for row in rows.values()}
+    assert groups <= set(TITLES), f"a title is missing: {groups - set(TITLES)}"
+    assert set(NOTES) <= set(rows), "a note is for a command that exists"
+    parts = []
+    for group, title in TITLES.items():
+        parts.append(f"### {title}\n\n")
+        parts.append("| Command | Since Redis | Cost | Differs |\n|---|---|---|---|\n")
+        listed = sorted(name for name, row in rows.items() if row.group == group)
+        parts.append("".join(_line(name, rows[name]) for name in listed) + "\n")
+    return "".join(parts)
+
+
+def _rows() -> Iterator[tuple[str, Command]]:
+    for command in COMMANDS.values():
+        # A container that cannot be called alone is listed by its subcommands only.
+        if not command.subcommands or arity_accepts(command.arity, 1):
+            yield command.name, command
+        for row in command.subcommands:
+            yield f"{command.name} {row.name}", row
+
+
+def _line(name: str, row: Command) -> str:
+    return f"| `{name.upper()}` | {row.since} | {row.complexity} | {NOTES.get(name, '')} |\n"
+
+
+def replace_table(page: str, table: str) -> str:
+    """`page` with what stands between its two markers replaced."""
+    before, found_begin, rest = page.partition(_BEGIN)
+    _, found_end, after = rest.partition(_END)
+    assert found_begin and found_end, "the page has lost its markers"
+    return f"{before}{_BEGIN}\n{table}{_END}{after}"

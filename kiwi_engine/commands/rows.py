@@ -1,0 +1,68 @@
+"""How the storage families write their table rows (pure).
+
+`row` derives the ACL categories that Redis derives from flags, so that a row states only what is
+its own. Source: `setImplicitACLCategories` in Redis' server.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from kiwi_engine.commands.table import Command, Handler, KeySpec
+
+_CATEGORIES_OF_FLAG: Final[dict[str, tuple[str, ...]]] = {
+    "write": ("write",),
+    "readonly": ("read",),
+    "admin": ("admin", "dangerous"),
+    "pubsub": ("pubsub",),
+    "fast": ("fast",),
+    "blocking": ("blocking",),
+}
+
+
+def implied_categories(flags: Iterable[str]) -> frozenset[str]:
+    """The ACL categories that follow from a command's flags."""
+    present = frozenset(flags)
+    implied = {name for flag in present for name in _CATEGORIES_OF_FLAG.get(flag, ())}
+    return frozenset(implied if "fast" in present else implied | {"slow"})
+
+
+def keys(flags: str, first: int = 1, last: int | None = None, step: int = 1) -> KeySpec:
+    """A key specification; `flags` in Redis' words, separated by blanks."""
+    return KeySpec(first, first if last is None else last, step, tuple(flags.split()))
+
+
+def row(
+    name: str,
+    arity: int,
+    flags: str,
+    handler: Handler | None,
+    *,
+    summary: str,
+    since: str,
+    group: str,
+    syntax: str = "",
+    complexity: str = "O(1)",
+    keys: tuple[KeySpec, ...] = (),
+    categories: str = "",
+    tips: tuple[str, ...] = (),
+    subcommands: tuple[Command, ...] = (),
+) -> Command:
+    """A row of a storage command; `flags` and `categories` are separated by blanks."""
+    words = frozenset(flags.split())
+    return Command(
+        name=name,
+        arity=arity,
+        flags=words,
+        summary=summary,
+        since=since,
+        group=group,
+        syntax=syntax,
+        complexity=complexity,
+        keys=keys,
+        categories=implied_categories(words) | frozenset(categories.split()),
+        tips=tips,
+        handler=handler,
+        subcommands=subcommands,
+    )

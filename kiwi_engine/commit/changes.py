@@ -1,0 +1,63 @@
+"""The payload of a WAL record: the changes of one group (pure codec).
+
+    payload = MessagePack [format version, ranges, changes]
+    ranges  = [[begin, end], ...]             deleted first
+    changes = {key: value}                    then set, in any order, since keys are distinct
+    value   = bin (inline) | nil (deletion) | [encoded pointer, head] (in the value log)
+
+The record is physical: applying it twice gives the same state as applying it once.
+Specified in docs/formats/wal.md.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from kiwi_engine.commit.group import Entry
+from kiwi_engine.vlog.separated import LargeValue, Separated
+
+CHANGES_VERSION: Final = 1
+
+
+def _encode_separated(entry: object) -> list[bytes]:
+    """How MessagePack carries the two kinds of value that are not bytes."""
+    assert isinstance(entry, LargeValue | Separated), entry
+    assert entry.pointer, "the value log is written before the record that points to it"
+    return [entry.pointer, entry.head]
+
+
+_encode = msgspec.msgpack.Encoder(enc_hook=_encode_separated).encode
+_Payload = tuple[
+    int, list[tuple[bytes, bytes]], dict[bytes, bytes | None | tuple[bytes, bytes]]
+]
+_decode = msgspec.msgpack.Decoder(_Payload).decode
+
+
+class Changes(msgspec.Struct, frozen=True):
+    """A decoded payload."""
+
+    ranges: list[tuple[bytes, bytes]]
+    entries: dict[bytes, Entry]
+
+
+def encode_changes(ranges: list[tuple[bytes, bytes]], entries: dict[bytes, Entry]) -> bytes:
+    """The payload of a group whose large values have their pointers already."""
+    return _encode((CHANGES_VERSION, ranges, entries))
+
+
+def decode_changes(payload: bytes) -> Changes:
+    """Inverse of `encode_changes`; `ValueError` says what is wrong with the payload."""
+    try:
+        version, ranges, raw = _decode(payload)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"not a changes payload: {error}") from error
+    if version != CHANGES_VERSION:
+        raise ValueError(f"changes version {version}; this build reads {CHANGES_VERSION}")
+    entries: dict[bytes, Entry] = {key: _entry(value) for key, value in raw.items()}
+    return Changes(ranges, entries)
+
+
+def _entry(value: Any) -> Entry:
+    return Separated(value[0], value[1]) if isinstance(value, tuple) else value

@@ -1,0 +1,283 @@
+"""The log thread and the hand-over of groups to it (shell: one thread, obeys `commit.policy`).
+
+    executing thread          take() -> fill a group -> offer()
+                                   |        one group waits here, and may be taken back to grow
+                                   v
+    log thread                value log append, sync -> WAL append, sync -> replies
+
+While the log thread syncs one group, the executing thread fills the next; a third has to wait: that
+is the pipeline's bound. A reply is delivered only after the sync of its own group, and groups are
+committed in the order they were filled, so no reply shows what a crash could take back.
+
+A failed write or sync is final. The log thread then answers every group with the error until the
+executing thread has seen `failure`, dropped what was not acknowledged, and cleared it if the engine
+may go on (lack of space); a poisoned pipeline keeps it for ever.
+Nothing here knows what a change means.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import threading
+from collections.abc import Callable
+from typing import Literal
+
+from kiwi_engine.clock import monotonic_ns
+from kiwi_engine.commit.changes import encode_changes
+from kiwi_engine.commit.group import Group, PendingReply
+from kiwi_engine.commit.log_protocol import Log, ValueLog
+from kiwi_engine.commit.policy import BatchLimits, Commit, GroupFacts, decide
+from kiwi_engine.commit.statistics import CommitStatistics
+from kiwi_engine.errors import DiskFullError, EnginePoisonedError, ReplyError
+from kiwi_engine.failpoints import hit
+from kiwi_engine.vlog.format import encode_pointer
+
+logger = logging.getLogger(__name__)
+
+SyncMode = Literal["always", "everysec", "no"]
+# Called by the log thread; with an error, none of the replies may be sent as they are.
+Deliver = Callable[[list[PendingReply], ReplyError | None], None]
+
+_EVERYSEC_NS = 1_000_000_000
+
+
+class Pipeline:
+    """Owns the log thread. `limits` and `sync_mode` may be changed at any time."""
+
+    def __init__(
+        self,
+        log: Log,
+        values: ValueLog,
+        limits: BatchLimits,
+        sync_mode: SyncMode,
+        deliver: Deliver,
+    ) -> None:
+        self._log = log
+        self._values = values
+        self.limits = limits
+        self.sync_mode = sync_mode
+        self._deliver = deliver
+        self.statistics = CommitStatistics()
+        # Everything below is guarded by the condition; `busy` and `failure` may also be read
+        # without it, by the executing thread, which is the only one to make an idle log busy.
+        self._condition = threading.Condition()
+        self._ready: Group | None = None
+        self.busy = False
+        self.failure: ReplyError | None = None
+        self._closing = False
+        self._sync_wanted = False
+        self._executor_waits = False
+        # Written by the log thread only.
+        self.written_lsn = log.next_lsn - 1
+        self.durable_lsn = self.written_lsn
+        # The last LSN whose replies were let go: with relaxed syncs it may not be durable yet.
+        self.acknowledged_lsn = self.written_lsn
+        self._last_sync_ns = monotonic_ns()
+        self._thread = threading.Thread(target=self._run, name="kiwi-log", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    # ---- executing thread
+
+    def take(self) -> Group:
+        """A group to fill: the waiting one if it may still grow, else a new one."""
+        with self._condition:
+            group = self._ready
+            if group is not None and not isinstance(decide(self._facts(group), self.limits), Commit):
+                self._ready = None
+                return group
+        return Group(monotonic_ns())
+
+    def offer(self, group: Group) -> None:
+        """Hand a group over; waits while another one waits already (the pipeline's bound)."""
+        with self._condition:
+            if self._ready is not None:
+                self._wait_for_place()
+            self._ready = group
+            self._condition.notify_all()
+
+    def is_idle(self) -> bool:
+        """Nothing waits and nothing is being committed: a group without changes may be answered."""
+        return self._ready is None and not self.busy
+
+    def want_sync(self) -> None:
+        """Ask for a sync of what is written, in the modes that reply before it."""
+        with self._condition:
+            self._sync_wanted = True
+            self._condition.notify_all()
+
+    def wait_idle(self) -> None:
+        """Return when everything offered so far is committed or failed."""
+        with self._condition:
+            while self._ready is not None or self.busy:
+                self._executor_waits = True
+                self._condition.wait(1.0)
+
+    def close(self) -> None:
+        """Commit what was offered, sync it, end the thread."""
+        with self._condition:
+            self._closing = True
+            self._condition.notify_all()
+        self._thread.join()
+
+    def _wait_for_place(self) -> None:
+        started_ns = monotonic_ns()
+        while self._ready is not None:
+            self._executor_waits = True
+            self._condition.wait(1.0)
+        self.statistics.waits += 1
+        self.statistics.waits_ns += monotonic_ns() - started_ns
+
+    def _facts(self, group: Group) -> GroupFacts:
+        age_ns = monotonic_ns() - group.opened_ns
+        return GroupFacts(group.requests, group.bytes, age_ns, self.busy)
+
+    # ---- log thread
+
+    def _run(self) -> None:
+        try:
+            while True:
+                group = self._next_group()
+                if group is not None:
+                    self._commit_or_fail(group)
+                elif self._closing:
+                    break
+                self._sync_if_due()
+                self._become_idle()
+            self._sync_if_due(closing=True)
+        except BaseException:
+            logger.exception("the log thread died; the engine is read-only")
+            self.failure = EnginePoisonedError("the log thread died, see the log file")
+            self._answer_with_failure_for_ever()
+
+    def _next_group(self) -> Group | None:
+        """Wait for a group, for a reason to sync, or for the end (None for both)."""
+        with self._condition:
+            while True:
+                group = self._ready
+                wait_s = self._sync_due_in_s()
+                if group is not None:
+                    decision = decide(self._facts(group), self.limits)
+                    if isinstance(decision, Commit) or self._closing:
+                        self._ready = None
+                        self.busy = True
+                        self._wake_executor()
+                        if isinstance(decision, Commit) and decision.reason == "full":
+                            self.statistics.groups_full += 1
+                        return group
+                    assert decision.wait_ns is not None, "the log thread is free here"
+                    wait_s = min(wait_s, decision.wait_ns / 1e9)
+                elif self._closing:
+                    return None
+                if wait_s <= 0:
+                    self.busy = True
+                    return None
+                self._condition.wait(wait_s)
+
+    def _become_idle(self) -> None:
+        with self._condition:
+            self.busy = False
+            self._wake_executor()
+
+    def _wake_executor(self) -> None:
+        if self._executor_waits:
+            self._executor_waits = False
+            self._condition.notify_all()
+
+    def _commit_or_fail(self, group: Group) -> None:
+        if self.failure is None:
+            try:
+                self._commit(group)
+            except OSError as error:
+                self._set_failure(error)
+            except (DiskFullError, EnginePoisonedError) as error:
+                logger.error("a group could not be committed: %s", error)
+                self.failure = error
+        if self.failure is not None:
+            self.statistics.groups_failed += 1
+        elif group.lsn:
+            self.acknowledged_lsn = group.lsn
+        self._deliver(group.replies, self.failure)
+
+    def _commit(self, group: Group) -> None:
+        if not group.has_changes:
+            return
+        started_ns = monotonic_ns()
+        if group.large:
+            self._append_values(group)
+        payload = encode_changes(group.ranges, group.changes)
+        group.lsn = self._log.append(payload)
+        self.written_lsn = group.lsn
+        hit("wal-append")
+        if self.sync_mode == "always":
+            self._sync()
+        hit("before-reply")
+        statistics = self.statistics
+        statistics.groups += 1
+        statistics.requests += group.requests
+        statistics.bytes_logged += len(payload)
+        if group.requests > statistics.requests_max:
+            statistics.requests_max = group.requests
+        statistics.commit.record_ns(monotonic_ns() - started_ns)
+
+    def _append_values(self, group: Group) -> None:
+        """Large values are on the device before the record that points to them is written."""
+        # A value overwritten within its group is in no record, so it need not be in the log.
+        group.large = [row for row in group.large if group.changes.get(row[0]) is row[1]]
+        entries = [(key, large.value) for key, large in group.large]
+        try:
+            pointers = self._values.append(entries, self._log.next_lsn)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            # No record points to what was torn, so nothing is lost and writing can resume.
+            raise DiskFullError("no space left for the value log") from error
+        for (_, large), pointer in zip(group.large, pointers, strict=True):
+            large.pointer = encode_pointer(pointer)
+        hit("vlog-append")
+        self._values.sync()
+
+    def _sync(self) -> None:
+        started_ns = monotonic_ns()
+        lsn = self.written_lsn
+        self._log.sync()
+        hit("wal-sync")
+        self.durable_lsn = lsn
+        self._last_sync_ns = monotonic_ns()
+        self.statistics.syncs += 1
+        self.statistics.sync.record_ns(self._last_sync_ns - started_ns)
+
+    def _sync_due_in_s(self) -> float:
+        """Seconds until an unsynced write must be synced; a long time if there is none."""
+        if self.durable_lsn == self.written_lsn or self.failure is not None:
+            return 3600.0
+        if self._sync_wanted or self.sync_mode == "always":
+            return 0.0
+        if self.sync_mode == "no":
+            return 3600.0
+        return max(0.0, (self._last_sync_ns + _EVERYSEC_NS - monotonic_ns()) / 1e9)
+
+    def _sync_if_due(self, *, closing: bool = False) -> None:
+        due = closing or self._sync_due_in_s() <= 0
+        self._sync_wanted = False
+        if not due or self.durable_lsn == self.written_lsn or self.failure is not None:
+            return
+        try:
+            self._sync()
+        except OSError as error:
+            self._set_failure(error)
+
+    def _set_failure(self, error: OSError) -> None:
+        self.statistics.last_sync_error = str(error)
+        logger.critical("writing the log failed, the engine is read-only now: %s", error)
+        self.failure = EnginePoisonedError(f"writing the log failed ({error})")
+
+    def _answer_with_failure_for_ever(self) -> None:
+        """The thread's loop is broken; still nobody may wait for an answer in vain."""
+        while not (self._closing and self._ready is None):
+            self._become_idle()
+            group = self._next_group()
+            if group is not None:
+                self._commit_or_fail(group)

@@ -1,0 +1,91 @@
+"""The configuration of a running server: `CONFIG GET` and `CONFIG SET` (shell).
+
+One thread, that of the network runtime, owns a `LiveConfig`. A change is all or nothing: either
+every pair of a `CONFIG SET` is taken over or none. Error texts are those of Redis 7.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+
+import msgspec
+
+from kiwi_engine.config.schema import SCHEMA, Key
+from kiwi_engine.config.settings import Settings
+from kiwi_engine.errors import ReplyError
+
+Listener = Callable[[Settings, Settings], None]
+
+# Keys of Redis that clients and redis-benchmark ask for. Each value states what is so here; they
+# are not settings, so neither a file nor a flag may name them.
+CONSTANTS: Final[Mapping[str, str]] = MappingProxyType(
+    {"appendonly": "yes", "maxmemory": "0", "maxmemory-policy": "noeviction", "save": ""}
+)
+
+
+class LiveConfig:
+    """The settings in force, and who wants to hear of changes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._listeners: list[Listener] = []
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force; immutable, replaced as a whole by `set`."""
+        return self._settings
+
+    def names(self) -> list[str]:
+        """All names that `get` knows, sorted."""
+        return sorted([*SCHEMA, *CONSTANTS])
+
+    def get(self, name: str) -> str:
+        """The value of `name` (lower case) as text; `KeyError` if there is no such name."""
+        constant = CONSTANTS.get(name)
+        return SCHEMA[name].render(self._settings) if constant is None else constant
+
+    def subscribe(self, listener: Listener) -> None:
+        """Call `listener(old, new)` after each change; it must not raise."""
+        self._listeners.append(listener)
+
+    def set(self, pairs: Sequence[tuple[str, str]]) -> Settings:
+        """Change all of `pairs` (name, text) at once; `ReplyError` changes nothing."""
+        new = self.preview(pairs)
+        old, self._settings = self._settings, new
+        for listener in self._listeners:
+            listener(old, new)
+        return new
+
+    def preview(self, pairs: Sequence[tuple[str, str]]) -> Settings:
+        """The settings that `set(pairs)` would put in force; `ReplyError` if it would refuse."""
+        keys = _changeable_keys(pairs)
+        changes: dict[str, Any] = {}
+        for key, (_, text) in zip(keys, pairs, strict=True):
+            try:
+                changes[key.field] = key.parse([text])
+            except ValueError as problem:
+                raise _failed(key.name, str(problem)) from None
+        return msgspec.structs.replace(self._settings, **changes)
+
+
+def _changeable_keys(pairs: Sequence[tuple[str, str]]) -> list[Key]:
+    """The keys of `pairs`, each known, changeable and named once (checked in their order)."""
+    keys: dict[str, Key] = {}
+    for given, _ in pairs:
+        name = given.lower()
+        if name not in SCHEMA and name not in CONSTANTS:
+            raise ReplyError(
+                f"ERR Unknown option or number of arguments for CONFIG SET - '{given}'"
+            )
+        if name in CONSTANTS or not SCHEMA[name].row.runtime:
+            raise _failed(name, "can't set immutable config")
+        if name in keys:
+            raise _failed(name, "duplicate parameter")
+        keys[name] = SCHEMA[name]
+    return list(keys.values())
+
+
+def _failed(name: str, reason: str) -> ReplyError:
+    return ReplyError(f"ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}")

@@ -1,0 +1,95 @@
+"""From file, environment and flags to `Settings` (glue).
+
+Later sources win: defaults, then the file, then `KIWI_*`, then flags. Nothing is accepted half: all
+problems of all sources are raised as one `ConfigError`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from kiwi_engine.config.file import Assignment, read_file
+from kiwi_engine.config.schema import SCHEMA, unknown_key
+from kiwi_engine.config.settings import Settings
+from kiwi_engine.errors import ConfigError
+
+_PREFIX: Final = "KIWI_"
+# Variables of the test kit that are no settings.
+_OTHER_VARIABLES: Final = frozenset({"KIWI_FAILPOINT", "KIWI_DIFFERENTIAL_SERVER"})
+
+
+def load_settings(
+    file: str | None = None,
+    environment: Mapping[str, str] | None = None,
+    flags: Mapping[str, str] | None = None,
+    unknown_flags: Sequence[str] = (),
+) -> Settings:
+    """The settings that these sources make together; `ConfigError` lists all that is wrong.
+
+    `flags` maps key names to texts. `unknown_flags` are options that the command line parser could
+    not place; they are reported with everything else.
+    """
+    problems: list[str] = []
+    assignments = read_file(file, problems) if file is not None else []
+    assignments += _from_environment(environment or {}, problems)
+    for name, text in (flags or {}).items():
+        assignments.append(Assignment("command line", name, [text]))
+    values = _evaluate(assignments, problems)
+    problems += _unknown_flags(unknown_flags)
+    if problems:
+        raise ConfigError(problems)
+    settings = Settings(**values)
+    # Absolute, so that CONFIG GET and the log name one place whatever the working directory is.
+    return msgspec.structs.replace(settings, dir=os.path.abspath(settings.dir))
+
+
+def _from_environment(environment: Mapping[str, str], problems: list[str]) -> list[Assignment]:
+    by_variable = {key.variable: key.name for key in SCHEMA.values()}
+    assignments = []
+    for variable in sorted(environment):
+        if not variable.startswith(_PREFIX) or variable in _OTHER_VARIABLES:
+            continue
+        name = by_variable.get(variable)
+        if name is None:
+            wanted = variable.removeprefix(_PREFIX).lower().replace("_", "-")
+            problems.append(f"environment {variable}: {unknown_key(wanted)}")
+        else:
+            source = f"environment {variable}"
+            assignments.append(Assignment(source, name, [environment[variable]]))
+    return assignments
+
+
+def _evaluate(assignments: Sequence[Assignment], problems: list[str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for source, name, words in assignments:
+        key = SCHEMA.get(name)
+        if key is None:
+            problems.append(f"{source}: {unknown_key(name)}")
+            continue
+        try:
+            values[key.field] = key.parse(words)
+        except ValueError as problem:
+            given = " ".join(words)
+            shown = f" '{given}'" if given and name != "requirepass" else ""
+            problems.append(f"{source}: {name}{shown}: {problem}")
+    return values
+
+
+def _unknown_flags(words: Sequence[str]) -> list[str]:
+    """One problem for each option; the word behind an unknown option is taken for its value."""
+    problems = []
+    value_expected = False
+    for word in words:
+        if word.startswith("--"):
+            name, separator, _ = word[2:].partition("=")
+            problems.append(f"command line: {unknown_key(name)}")
+            value_expected = not separator
+        elif not value_expected:
+            problems.append(f"command line: unexpected argument '{word}'")
+        else:
+            value_expected = False
+    return problems

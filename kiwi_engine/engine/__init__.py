@@ -1,0 +1,1 @@
+"""The engine: write buffer over index, recovery, life cycle of one data directory."""

@@ -1,0 +1,159 @@
+"""Moving durable entries from the write buffer into the index (shell: one background thread).
+
+A sealed generation is written in key order, in slices: a slice is one atomic batch that also
+carries the counters as they are after it, so a crash between two slices leaves the index exact and
+a replay of the log changes nothing. The applied LSN comes with the last slice. What a drained entry
+replaces is looked up here, off the commit path: that is what makes `DBSIZE` and the discard counts
+of the value log exact while a SET stays blind.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from kiwi_engine.clock import sleep
+from kiwi_engine.commit.group import Entry
+from kiwi_engine.engine.clean_cache import CachedEntry, CleanCache, entry_bytes
+from kiwi_engine.engine.overlay import Generation
+from kiwi_engine.engine.state import STATE_KEY, IndexState, encode_state
+from kiwi_engine.engine.store import entries_below
+from kiwi_engine.engine.store_protocol import Tally
+from kiwi_engine.engine.stored import decode_stored, encode_stored, head_of
+from kiwi_engine.errors import IndexStalledError
+from kiwi_engine.failpoints import hit
+from kiwi_engine.index.protocol import Change, Index
+from kiwi_engine.vlog.discard import DiscardTable
+from kiwi_engine.vlog.format import decode_pointer
+from kiwi_engine.vlog.separated import LargeValue, Separated
+
+# About a millisecond of the interpreter lock a slice.
+SLICE_KEYS: Final = 1000
+_STALL_PAUSE_S: Final = 0.005
+
+
+class Drained(msgspec.Struct, frozen=True):
+    """What the executing thread merges once a drain has ended."""
+
+    present: dict[bytes, CachedEntry]
+    present_bytes: int
+    absent: list[bytes]
+    counters: Counter[bytes]
+    applied_lsn: int
+
+
+class Drainer:
+    """Drains one generation after another; owns the counters and discards while it does.
+
+    `state` is what the index holds of them; `stalls` counts how often RocksDB asked to wait.
+    """
+
+    def __init__(self, index: Index, clean: CleanCache, tally: Tally, state: IndexState) -> None:
+        self._index = index
+        self._clean = clean
+        self._tally = tally
+        self._counters = Counter(state.counters)
+        self._applied_lsn = state.applied_lsn
+        self.discards = DiscardTable.decode(state.discards)
+        self.stalls = 0
+
+    @property
+    def state(self) -> IndexState:
+        """What the last slice wrote beside its entries."""
+        return IndexState(
+            applied_lsn=self._applied_lsn,
+            counters=dict(self._counters),
+            discards=self.discards.encode(),
+        )
+
+    def drain(self, generation: Generation, applied_lsn: int) -> Drained:
+        """Write all of `generation`, whose last record is `applied_lsn`, into the index."""
+        hit("drain")
+        keys = sorted(generation.entries)
+        slices = [keys[at : at + SLICE_KEYS] for at in range(0, len(keys), SLICE_KEYS)] or [[]]
+        ranges = generation.ranges
+        for begin, end in ranges:
+            self._forget_range(begin, end)
+        for number, slice_keys in enumerate(slices, start=1):
+            if number == len(slices):
+                # With the last slice, so that a replay after a crash does not count them twice.
+                self._discard_overwritten(generation)
+                self._applied_lsn = applied_lsn
+            self._write_slice(slice_keys, generation.entries, ranges)
+            ranges = []
+            sleep(0)  # Let the executing thread have the interpreter lock between slices.
+        return self._result(generation.entries)
+
+    def _write_slice(
+        self,
+        keys: list[bytes],
+        entries: dict[bytes, Entry],
+        ranges: Sequence[tuple[bytes, bytes]],
+    ) -> None:
+        below = entries_below(keys, self._clean, self._index)
+        changes: list[Change] = [(STATE_KEY, b"")]
+        for key in keys:
+            entry, before = entries[key], below[key]
+            if ranges and any(begin <= key < end for begin, end in ranges):
+                before = None
+            self._account(key, entry, before)
+            changes.append((key, None if entry is None else encode_stored(entry)))
+        state = encode_state(self.state)
+        changes[0] = (STATE_KEY, state)
+        self._retry_while_stalled(lambda: self._index.write(changes, ranges))
+
+    def _account(self, key: bytes, entry: Entry, before: CachedEntry | None) -> None:
+        if before is not None:
+            self._counters.subtract(self._tally(key, head_of(before)))
+            if isinstance(before, Separated) and not _is_same_pointer(before, entry):
+                self._discard(before.pointer)
+        if entry is not None:
+            self._counters.update(self._tally(key, head_of(entry)))
+
+    def _discard_overwritten(self, generation: Generation) -> None:
+        """Large values that were overwritten before they ever reached the index."""
+        for group in generation.groups:
+            for key, large in group.large:
+                if generation.entries.get(key) is not large:
+                    self._discard(large.pointer)
+
+    def _forget_range(self, begin: bytes, end: bytes) -> None:
+        """Account for what a range deletion removes; its entries are not read one by one later."""
+        for key, stored in self._index.iterate(begin, end):
+            self._account(key, None, decode_stored(stored))
+
+    def _discard(self, encoded_pointer: bytes) -> None:
+        pointer = decode_pointer(encoded_pointer)
+        self.discards.add(pointer.segment, pointer.entry_bytes)
+
+    def _retry_while_stalled(self, write: Callable[[], None]) -> None:
+        """The index refuses a write that would block, because it would hold the interpreter lock."""
+        while True:
+            try:
+                return write()
+            except IndexStalledError:
+                self.stalls += 1
+                sleep(_STALL_PAUSE_S)
+
+    def _result(self, entries: dict[bytes, Entry]) -> Drained:
+        present: dict[bytes, CachedEntry] = {}
+        absent: list[bytes] = []
+        size = 0
+        for key, entry in entries.items():
+            if entry is None:
+                absent.append(key)
+                continue
+            if isinstance(entry, LargeValue):
+                entry = Separated(entry.pointer, entry.head)
+            present[key] = entry
+            size += entry_bytes(key, entry)
+        counters = Counter(self._counters)
+        return Drained(present, size, absent, counters, self._applied_lsn)
+
+
+def _is_same_pointer(before: Separated, entry: Entry) -> bool:
+    """A replay writes what the index already holds: nothing is discarded by that."""
+    return isinstance(entry, LargeValue | Separated) and entry.pointer == before.pointer

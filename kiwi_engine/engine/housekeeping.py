@@ -1,0 +1,186 @@
+"""What keeps an engine going between groups (shell: executing thread).
+
+    drain     a sealed generation goes into the index      when it is large, or old, and durable
+    segment   the log's next segment is zero-filled        when the log has none ready
+    release   the index is flushed, then log segments      when much log is retained
+              that it covers are recycled
+
+Jobs run in the background; their results are merged here, on the executing thread, which alone
+changes the store. A job that fails makes the engine read-only, except for lack of disk space.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from kiwi_engine.clock import monotonic_ns
+from kiwi_engine.commit.pipeline import Pipeline
+from kiwi_engine.engine.drain import Drained, Drainer
+from kiwi_engine.engine.jobs import BackgroundJobs
+from kiwi_engine.engine.opening import Opened
+from kiwi_engine.engine.settings import EngineSettings
+from kiwi_engine.engine.store import Store
+from kiwi_engine.errors import DiskFullError, EnginePoisonedError, ReplyError
+from kiwi_engine.failpoints import hit
+
+logger = logging.getLogger(__name__)
+
+_DISK_CHECK_NS: Final = 1_000_000_000
+_RELEASE_INTERVAL_NS: Final = 200_000_000
+
+
+class Housekeeping:
+    """Owned by the engine. `problem` is set while writes must be refused on its account."""
+
+    def __init__(
+        self, opened: Opened, settings: EngineSettings, store: Store, pipeline: Pipeline
+    ) -> None:
+        self.settings = settings
+        self._opened = opened
+        self._store = store
+        self._pipeline = pipeline
+        self.drainer = Drainer(opened.index, store.clean, opened.tally, opened.state)
+        self.jobs = BackgroundJobs(settings.background_threads)
+        self.problem: ReplyError | None = None
+        self.disk_free_bytes = opened.fs.free_bytes(opened.paths.root)
+        # Up to here the index is on disk: log segments below may be recycled.
+        self.flushed_lsn = opened.state.applied_lsn
+        self.applied_lsn = opened.state.applied_lsn
+        self.drains = 0
+        self.segments_released = 0
+        self._disk_checked_ns = 0
+        self._release_checked_ns = 0
+        self._is_failed = False
+
+    def maintain(self) -> None:
+        """Merge what ended and start what is due; a few microseconds if nothing is."""
+        now_ns = monotonic_ns()
+        for name, result, error in self.jobs.collect():
+            self._ended(name, result, error)
+        self._store.clean.discard_slice()
+        self._drain_if_due(now_ns)
+        if self._opened.log.needs_segment and not self.jobs.is_running("segment"):
+            self.jobs.start("segment", self._opened.log.prepare_segment)
+        if now_ns - self._release_checked_ns > _RELEASE_INTERVAL_NS:
+            self._release_checked_ns = now_ns
+            self._release_if_due()
+        if now_ns - self._disk_checked_ns > _DISK_CHECK_NS:
+            self._disk_checked_ns = now_ns
+            self._check_disk()
+
+    def seal(self) -> None:
+        """Close the open generation, so that it is drained as soon as it is durable."""
+        store = self._store
+        assert store.draining is None, "one generation is drained at a time"
+        store.draining = store.generation
+        store.open_generation(monotonic_ns())
+
+    def close(self) -> None:
+        """After the pipeline is closed: drain what is left, so that the next start has no replay."""
+        for name, result, error in self.jobs.close():
+            self._ended(name, result, error)
+        if self._pipeline.failure is not None or self._is_failed:
+            return
+        for generation in (self._store.draining, self._store.generation):
+            if generation is not None and generation.groups:
+                self.drainer.drain(generation, generation.groups[-1].lsn)
+        self._opened.index.flush()
+        self._opened.log.release(self.drainer.state.applied_lsn)
+
+    # ---- drains
+
+    def _drain_if_due(self, now_ns: int) -> None:
+        store, settings = self._store, self.settings
+        if store.draining is not None:
+            if not self.jobs.is_running("drain"):
+                self._start_drain()
+            return
+        generation = store.generation
+        if generation.groups and (
+            len(generation.entries) >= settings.drain_entries_max
+            or generation.bytes >= settings.drain_bytes_max
+            or now_ns - generation.opened_ns >= settings.drain_interval_ns
+        ):
+            self.seal()
+            self._start_drain()
+
+    def _start_drain(self) -> None:
+        """The index is never ahead of the durable log: wait for the sync of the last group."""
+        generation = self._store.draining
+        assert generation is not None
+        if self._pipeline.failure is not None or self._is_failed:
+            return
+        last_lsn = generation.groups[-1].lsn if generation.groups else self.applied_lsn
+        if last_lsn == 0 or last_lsn > self._pipeline.durable_lsn:
+            if last_lsn:
+                self._pipeline.want_sync()
+            return
+        self.jobs.start("drain", lambda: self.drainer.drain(generation, last_lsn))
+
+    def _merge(self, drained: Drained) -> None:
+        store = self._store
+        ranges = store.draining.ranges if store.draining is not None else []
+        store.draining = None
+        for begin, end in ranges:
+            store.clean.remove_range(begin, end)
+        for key in drained.absent:
+            store.clean.remove(key)
+        store.clean.add_many(drained.present, drained.present_bytes)
+        store.counters = drained.counters
+        self.applied_lsn = drained.applied_lsn
+        self.drains += 1
+
+    # ---- log segments
+
+    def _release_if_due(self) -> None:
+        if self.jobs.is_running("release") or self._is_failed:
+            return
+        retained = self._opened.log.facts().retained_bytes
+        if retained > self.settings.wal_retained_bytes_max and self.applied_lsn > self.flushed_lsn:
+            # Of finished drains only: one under way is not wholly in the memtables yet.
+            lsn = self.applied_lsn
+            self.jobs.start("release", lambda: self._flush_and_release(lsn))
+
+    def _flush_and_release(self, lsn: int) -> tuple[int, int]:
+        """Background: (LSN that is on disk inside the index, segments let go)."""
+        hit("index-flush")
+        self._opened.index.flush()
+        return lsn, self._opened.log.release(lsn)
+
+    # ---- trouble
+
+    def _ended(self, name: str, result: object, error: BaseException | None) -> None:
+        if error is not None:
+            self._failed(name, error)
+        elif name == "drain":
+            assert isinstance(result, Drained)
+            self._merge(result)
+        elif name == "release":
+            assert isinstance(result, tuple)
+            self.flushed_lsn = result[0]
+            self.segments_released += result[1]
+
+    def _failed(self, name: str, error: BaseException) -> None:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            logger.error("background job %s: no space left: %s", name, error)
+            self.problem = DiskFullError("no space left on device")
+            return
+        logger.critical("background job %s failed; read-only now", name, exc_info=error)
+        self._is_failed = True
+        self.problem = EnginePoisonedError(f"background job {name} failed ({error})")
+
+    def _check_disk(self) -> None:
+        """Refuse writes early, while nothing is torn; resume by itself when space is freed."""
+        if self._is_failed:
+            return
+        self.disk_free_bytes = self._opened.fs.free_bytes(self._opened.paths.root)
+        if self.disk_free_bytes < self.settings.disk_reserve_bytes:
+            free, reserve = self.disk_free_bytes, self.settings.disk_reserve_bytes
+            self.problem = DiskFullError(f"{free} bytes of disk are free, disk-reserve is {reserve}")
+        else:
+            self.problem = None
+
+

@@ -1,0 +1,242 @@
+"""What opening a data directory would find, found without changing a byte of it (shell).
+
+Reads the layout, the index's state, the whole commit log and the whole value log, and classifies as
+recovery does (`engine.recovery`). A torn tail of the value log is only harmless if nothing that was
+durable points into it, so that is looked up. With `verify` also every block of the index is read
+and every pointer is followed. Takes no lock: beside a running server it sees writes in progress.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from kiwi_engine.engine import inspect_index
+from kiwi_engine.engine.inspect_log import LogInspector, LogPointer
+from kiwi_engine.engine.inspect_owner import owner_of
+from kiwi_engine.engine.inspect_progress import Progress
+from kiwi_engine.engine.inspect_report import DirectoryReport, Findings, IndexReport, LogReport
+from kiwi_engine.engine.inspect_values import ValueLogInspector
+from kiwi_engine.engine.layout import Layout, Paths, check_layout, read_layout
+from kiwi_engine.engine.recovery import Case, LogEnding, RecoveryFacts, classify
+from kiwi_engine.errors import CorruptionError, IndexFailedError
+from kiwi_engine.fs.protocol import FileSystem
+from kiwi_engine.index.rocks import RocksIndex
+from kiwi_engine.vlog.format import Pointer
+from kiwi_engine.vlog.reader import ValueLogReader
+
+_ENDING_WORDS: Final[dict[str, LogEnding]] = {
+    "clean": "clean",
+    "torn tail": "torn",
+    "corruption": "corruption",
+}
+# Entries between two reports of progress.
+_STEP: Final = 256
+_NEW_INDEX: Final = IndexReport(
+    version="none yet", applied_lsn=0, estimated_keys=0, table_files=0, table_bytes=0
+)
+
+
+def inspect_directory(
+    fs: FileSystem, root: str, *, verify: bool, progress: Progress
+) -> DirectoryReport:
+    """The report on `root`.
+
+    Raises `NotADirectoryError` unless `root` is a data directory, `LayoutError` where another
+    format version wrote it, `OSError` where the system refuses to read. Damage is never raised.
+    """
+    paths = Paths(root)
+    parts = (paths.layout, paths.wal, paths.values, paths.index)
+    if not any(fs.exists(part) for part in parts):
+        raise NotADirectoryError(f"{root} is not a Kiwi Engine data directory")
+    owner = owner_of(root)
+    findings = Findings()
+    layout = _read_layout(fs, paths, findings)
+    index = _open_index(paths.index, findings)
+    try:
+        inspection = _Inspection(fs, paths, index, findings, progress)
+        return inspection.run(owner, layout, verify=verify)
+    finally:
+        if index is not None:
+            index.close()
+
+
+def _read_layout(fs: FileSystem, paths: Paths, findings: Findings) -> Layout | None:
+    try:
+        layout = read_layout(fs, paths)
+    except CorruptionError as damage:
+        findings.add("corruption", damage.path, damage.offset, damage.reason)
+        return None
+    if layout is not None:
+        check_layout(layout, paths.layout)
+    elif any(map(fs.list_directory, (paths.wal, paths.values, paths.index))):
+        findings.add("corruption", paths.layout, 0, "the layout file is missing")
+    return layout
+
+
+def _open_index(path: str, findings: Findings) -> RocksIndex | None:
+    try:
+        return inspect_index.open_index(path)
+    except CorruptionError as damage:
+        findings.add("corruption", damage.path, damage.offset, damage.reason)
+    except IndexFailedError as failure:
+        findings.add("unreadable", path, 0, failure.reason)
+    return None
+
+
+class _Inspection:
+    """One run; its parts share what was found."""
+
+    def __init__(
+        self,
+        fs: FileSystem,
+        paths: Paths,
+        index: RocksIndex | None,
+        findings: Findings,
+        progress: Progress,
+    ) -> None:
+        self._fs = fs
+        self._paths = paths
+        self._index = index
+        self._findings = findings
+        self._progress = progress
+        self._log = LogInspector(fs, paths.wal, progress)
+        self._values = ValueLogInspector(fs, paths.values, progress)
+        self._applied_lsn = 0
+        # The first record that recovery would give up because its value is not there.
+        self._cut_lsn = 0
+
+    def run(self, owner: int | None, layout: Layout | None, *, verify: bool) -> DirectoryReport:
+        """Inspect everything and put the report together."""
+        if owner is not None:
+            reason = f"in use by process {owner}: what is being written now may look torn"
+            self._findings.add("note", self._paths.root, 0, reason)
+        index = self._read_index()
+        log = self._log.inspect(self._findings)
+        values = self._values.inspect(self._findings)
+        if log.ending != "corruption":
+            self._check_log_pointers(verify)
+        self._judge_torn_values()
+        if verify and self._index is not None and index is not None:
+            index = self._verify_index(self._index, index)
+        case = self._classify(log) if index is not None else None
+        if case is not None and case.letter == "F":
+            self._findings.add("corruption", self._paths.wal, 0, case.meaning)
+        return DirectoryReport(
+            path=self._paths.root,
+            in_use_by=owner,
+            layout=layout,
+            case=case.letter if case else None,
+            meaning=case.meaning if case else "the index cannot be read",
+            records_to_replay=self._records_to_replay(log, case),
+            log=log,
+            value_log=values,
+            index=index,
+            findings=self._findings.all(),
+            findings_left_out=self._findings.left_out,
+            verdict=self._findings.verdict,
+        )
+
+    def _read_index(self) -> IndexReport | None:
+        """The state of the index; None if it is there but cannot be read."""
+        if self._index is None:
+            is_new = self._findings.verdict == "clean"
+            return _NEW_INDEX if is_new else None
+        try:
+            self._applied_lsn = inspect_index.read_state(self._index).applied_lsn
+            return inspect_index.report(self._index, self._applied_lsn)
+        except CorruptionError as damage:
+            self._damaged(damage)
+            return None
+
+    def _classify(self, log: LogReport) -> Case:
+        ending = _ENDING_WORDS[log.ending]
+        last_lsn = log.last_lsn
+        if self._cut_lsn:
+            ending, last_lsn = "torn", self._cut_lsn - 1
+        first_lsn = log.first_lsn if log.first_lsn <= last_lsn else 0
+        return classify(RecoveryFacts(ending, first_lsn, last_lsn, self._applied_lsn))
+
+    def _records_to_replay(self, log: LogReport, case: Case | None) -> int:
+        if case is None or case.refuses:
+            return 0
+        last_lsn = self._cut_lsn - 1 if self._cut_lsn else log.last_lsn
+        return max(0, last_lsn - max(self._applied_lsn, log.first_lsn - 1))
+
+    def _check_log_pointers(self, read_values: bool) -> None:
+        """Whether the values are there that the log's records rely on.
+
+        What the index holds already may have been overwritten and reclaimed since: the index's own
+        pointers say what is needed of that.
+        """
+        reader = ValueLogReader(self._fs, self._paths.values)
+        try:
+            for entry in self._log.pointers(self._applied_lsn + 1):
+                if not self._values.holds(entry.pointer):
+                    self._missing_value(entry)
+                elif read_values:
+                    self._read_value(reader, entry.key, entry.pointer)
+        finally:
+            reader.close()
+
+    def _missing_value(self, entry: LogPointer) -> None:
+        record, segment = entry.record, entry.pointer.segment
+        if entry.confirmed:
+            self._values.torn.pop(segment, None)
+            reason = f"the value that the log record with LSN {record.lsn} points to is not intact"
+            self._findings.add(
+                "corruption", self._values.path(segment), entry.pointer.offset, reason
+            )
+        elif not self._cut_lsn:
+            self._cut_lsn = record.lsn
+            reason = f"LSN {record.lsn} was never synced, and its value is not intact"
+            self._findings.add("torn tail", record.path, record.offset, reason)
+
+    def _judge_torn_values(self) -> None:
+        """A torn value log segment is damage if the index needs what was torn off."""
+        if self._values.torn and self._index is not None:
+            try:
+                self._find_needed_values(inspect_index.pointers(self._index))
+            except CorruptionError as damage:
+                self._damaged(damage)
+        for torn in self._values.torn.values():
+            self._findings.add("torn tail", *torn)
+
+    def _find_needed_values(self, pointers: Iterator[tuple[bytes, Pointer]]) -> None:
+        for _, pointer in pointers:
+            if pointer.segment in self._values.torn and not self._values.holds(pointer):
+                torn = self._values.torn.pop(pointer.segment)
+                reason = f"{torn.reason}; the index points to a value at offset {pointer.offset}"
+                self._findings.add("corruption", torn.path, torn.offset, reason)
+                if not self._values.torn:
+                    return
+
+    def _verify_index(self, index: RocksIndex, report: IndexReport) -> IndexReport:
+        """Read every block of the index and follow every pointer in it."""
+        self._progress.start("index", report.estimated_keys)
+        entries = followed = 0
+        reader = ValueLogReader(self._fs, self._paths.values)
+        try:
+            for key, pointer in inspect_index.entries(index):
+                entries += 1
+                if entries % _STEP == 0:
+                    self._progress.reach(entries)
+                if pointer is not None:
+                    followed += 1
+                    self._read_value(reader, key, pointer)
+        except CorruptionError as damage:
+            self._damaged(damage)
+        finally:
+            reader.close()
+        return msgspec.structs.replace(report, entries_verified=entries, pointers_verified=followed)
+
+    def _read_value(self, reader: ValueLogReader, key: bytes, pointer: Pointer) -> None:
+        try:
+            reader.read(key, pointer)
+        except CorruptionError as damage:
+            self._damaged(damage)
+
+    def _damaged(self, damage: CorruptionError) -> None:
+        self._findings.add("corruption", damage.path, damage.offset, damage.reason)

@@ -1,0 +1,153 @@
+"""Reading the commit log for a report (shell; reads only, bounded memory)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import NamedTuple
+
+from kiwi_engine.commit.changes import decode_changes
+from kiwi_engine.engine.inspect_progress import Progress
+from kiwi_engine.engine.inspect_report import Findings, LogReport, ending_word
+from kiwi_engine.fs.protocol import FileSystem
+from kiwi_engine.fs.read_ahead import CHUNK_BYTES
+from kiwi_engine.fs.segment_format import Corruption, Ending, TornTail
+from kiwi_engine.vlog.format import POINTER_BYTES, Pointer, decode_pointer
+from kiwi_engine.vlog.separated import Separated
+from kiwi_engine.wal.format import (
+    RECORD_HEADER_BYTES,
+    RECYCLED,
+    TERMINATOR,
+    WAL,
+    Record,
+    decode_record_header,
+)
+from kiwi_engine.wal.reader import LogReader
+
+
+class LogPointer(NamedTuple):
+    """A log record that says where the value of `key` lies. `confirmed`: the record was synced."""
+
+    key: bytes
+    pointer: Pointer
+    record: Record
+    confirmed: bool
+
+
+class LogInspector:
+    """One pass over the log in `directory`, and a second one for its pointers where wanted."""
+
+    def __init__(self, fs: FileSystem, directory: str, progress: Progress) -> None:
+        self._fs = fs
+        self._directory = directory
+        self._progress = progress
+        self._names = fs.list_directory(directory)
+        self._sizes = {
+            number: fs.size(WAL.path(directory, number)) for number in WAL.numbers(self._names)
+        }
+        self._reader = LogReader(fs, directory)
+        self._records = self._record_bytes = self._first_lsn = self._last_lsn = 0
+        self.ending: Ending
+
+    def inspect(self, findings: Findings) -> LogReport:
+        """Read everything, note what is wrong, and count."""
+        self._progress.start("commit log", sum(self._sizes.values()))
+        damage = self._read_records()
+        assert self._reader.ending is not None, "the reader was exhausted"
+        self.ending = damage or self._reader.ending
+        word = ending_word(self.ending)
+        if word != "clean":
+            findings.add(word, *self.ending)
+        self._note_odd_sizes(findings)
+        return self._report()
+
+    def _read_records(self) -> Corruption | None:
+        """Count the records, up to the first whose payload makes no sense (which is returned)."""
+        totals = accumulate(self._sizes.values(), initial=0)
+        before = dict(zip(self._sizes, totals, strict=False))
+        damage: Corruption | None = None
+        for record in self._reader.records():
+            self._records += 1
+            self._record_bytes += record.end - record.offset
+            self._first_lsn = self._first_lsn or record.lsn
+            self._last_lsn = record.lsn
+            self._progress.reach(before[WAL.number(record.path)] + record.end)
+            try:
+                pointers_of(record)
+            except ValueError as error:
+                reason = f"LSN {record.lsn}: {error}"
+                damage = damage or Corruption(record.path, record.offset, reason)
+        return damage
+
+    def _report(self) -> LogReport:
+        position = self._reader.position
+        prepared = len(position.prepared) if position else 0
+        return LogReport(
+            segments=len(self._sizes) - prepared,
+            prepared_segments=prepared,
+            recycled_segments=len(RECYCLED.numbers(self._names)),
+            bytes=sum(self._sizes.values()),
+            record_bytes=self._record_bytes,
+            records=self._records,
+            first_lsn=self._first_lsn,
+            last_lsn=self._last_lsn,
+            unconfirmed=sum(1 for _ in self._reader.unconfirmed()) if position else 0,
+            torn_bytes=torn_bytes(self._fs, self.ending),
+            ending=ending_word(self.ending),
+        )
+
+    def _note_odd_sizes(self, findings: Findings) -> None:
+        """A segment is as long as the others, or longer where one record needed that."""
+        if len(self._sizes) < 2:
+            return
+        usual = Counter(self._sizes.values()).most_common(1)[0][0]
+        for number, size in self._sizes.items():
+            if size < usual:
+                path = WAL.path(self._directory, number)
+                findings.add("note", path, size, f"{usual - size} bytes shorter than its like")
+
+    def pointers(self, from_lsn: int) -> Iterator[LogPointer]:
+        """Where the values of the records from `from_lsn` on lie; reads the log once more."""
+        position = self._reader.position
+        assert position is not None, "a log with corruption has no end to judge by"
+        for record in LogReader(self._fs, self._directory).records(from_lsn):
+            in_last_segment = WAL.number(record.path) == position.segment
+            confirmed = not in_last_segment or record.offset < position.synced_offset
+            for key, pointer in pointers_of(record):
+                yield LogPointer(key, pointer, record, confirmed)
+
+
+def pointers_of(record: Record) -> list[tuple[bytes, Pointer]]:
+    """The keys of a record whose values lie in the value log, and where.
+
+    `ValueError` says what is wrong with the record's payload.
+    """
+    pointers = []
+    for key, entry in decode_changes(record.payload).entries.items():
+        if isinstance(entry, Separated):
+            if len(entry.pointer) != POINTER_BYTES:
+                raise ValueError(f"a pointer of {len(entry.pointer)} bytes")
+            pointers.append((key, decode_pointer(entry.pointer)))
+    return pointers
+
+
+def torn_bytes(fs: FileSystem, ending: Ending) -> int:
+    """How long the cut-off write of a torn tail is, as far as can be told: it may be stale bytes.
+
+    The length that its header claims, or else what lies before the next zeros.
+    """
+    if not isinstance(ending, TornTail):
+        return 0
+    file = fs.open(ending.path, writable=False)
+    try:
+        window = file.pread(CHUNK_BYTES, ending.offset)
+        rest = file.size() - ending.offset
+    finally:
+        file.close()
+    if len(window) >= RECORD_HEADER_BYTES:
+        header = decode_record_header(window)
+        if header.segment == WAL.number(ending.path):
+            return min(RECORD_HEADER_BYTES + header.length, rest)
+    zeros_at = window.find(TERMINATOR)
+    return len(window) if zeros_at < 0 else zeros_at

@@ -1,0 +1,173 @@
+"""Opening a data directory: lock, layout, index, replay, logs (shell; obeys `recovery.classify`).
+
+Nothing is changed before the directory is known to be one of ours and its log to be acceptable,
+except that a torn tail is cleared. Replayed records go straight into the index, in slices of
+bounded memory, so what an engine starts with is an empty write buffer.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import msgspec
+
+from kiwi_engine.clock import monotonic_ns
+from kiwi_engine.engine.layout import Paths, check_layout, create_layout, read_layout
+from kiwi_engine.engine.recovery import Case, LogEnding, RecoveryFacts, classify
+from kiwi_engine.engine.replay import Replay
+from kiwi_engine.engine.settings import EngineSettings
+from kiwi_engine.engine.state import STATE_KEY, IndexState, decode_state
+from kiwi_engine.engine.store_protocol import Tally
+from kiwi_engine.errors import CorruptionError
+from kiwi_engine.failpoints import hit
+from kiwi_engine.fs.protocol import DirectoryLock, FileSystem
+from kiwi_engine.fs.segment_format import CleanEnd, Corruption, Ending, TornTail
+from kiwi_engine.index.protocol import Index
+from kiwi_engine.vlog.reader import ValueLogReader
+from kiwi_engine.vlog.writer import ValueLogSettings, ValueLogWriter
+from kiwi_engine.wal.reader import LogReader
+from kiwi_engine.wal.repair import repair_tail
+from kiwi_engine.wal.writer import LogSettings, LogWriter
+
+logger = logging.getLogger(__name__)
+
+OpenIndex = Callable[[str, EngineSettings], Index]
+
+
+class RecoveryReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What opening found and did."""
+
+    case: Case
+    applied_lsn_before: int
+    records_replayed: int
+    last_lsn: int
+    torn_tail: str
+    duration_ms: int
+
+
+class Opened(msgspec.Struct, kw_only=True):
+    """The parts of an open directory; `close` releases them in the right order."""
+
+    fs: FileSystem
+    paths: Paths
+    lock: DirectoryLock
+    index: Index
+    log: LogWriter
+    values: ValueLogWriter
+    value_reader: ValueLogReader
+    tally: Tally
+    state: IndexState
+    report: RecoveryReport
+
+    def close(self) -> None:
+        """Close the logs and the index, then let go of the lock."""
+        self.log.close()
+        self.values.close()
+        self.value_reader.close()
+        self.index.close()
+        self.lock.release()
+
+
+def open_directory(
+    fs: FileSystem,
+    directory: str,
+    settings: EngineSettings,
+    tally: Tally,
+    open_index: OpenIndex,
+) -> Opened:
+    """See `Engine.open` for what is raised."""
+    paths = Paths(directory)
+    fs.make_directory(directory)
+    lock = fs.lock_directory(directory)
+    try:
+        layout = read_layout(fs, paths)
+        if layout is None:
+            create_layout(fs, paths)
+        else:
+            check_layout(layout, paths.layout)
+        index = open_index(paths.index, settings)
+        try:
+            return _recover(fs, paths, lock, index, settings, tally)
+        except BaseException:
+            index.close()
+            raise
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _recover(
+    fs: FileSystem,
+    paths: Paths,
+    lock: DirectoryLock,
+    index: Index,
+    settings: EngineSettings,
+    tally: Tally,
+) -> Opened:
+    started_ns = monotonic_ns()
+    state = decode_state(index.get(STATE_KEY))
+    replay = Replay(index, tally, state, settings.drain_bytes_max)
+    reader = LogReader(fs, paths.wal)
+    for record in reader.records(state.applied_lsn):
+        replay.apply(record)
+    case = _judge(reader, replay, state, paths)
+    hit("recovery")
+    replay.finish()
+    position = reader.position
+    assert position is not None, "an accepted log has a position to go on from"
+    torn_tail = ""
+    if isinstance(reader.ending, TornTail):
+        torn = reader.ending
+        torn_tail = f"{torn.path} at offset {torn.offset}: {torn.reason}"
+        repaired_bytes = repair_tail(fs, torn.path, torn.offset)
+        logger.warning("torn tail cleared (%d bytes): %s", repaired_bytes, torn_tail)
+    log_settings = LogSettings(segment_bytes=settings.wal_segment_bytes)
+    log = LogWriter.open(fs, paths.wal, log_settings, position.raised_to(case.next_lsn))
+    value_settings = ValueLogSettings(segment_bytes=settings.value_segment_bytes)
+    return Opened(
+        fs=fs,
+        paths=paths,
+        lock=lock,
+        index=index,
+        log=log,
+        values=ValueLogWriter.open(fs, paths.values, value_settings),
+        value_reader=ValueLogReader(fs, paths.values),
+        tally=tally,
+        state=replay.state,
+        report=RecoveryReport(
+            case=case,
+            applied_lsn_before=state.applied_lsn,
+            records_replayed=replay.records,
+            last_lsn=case.next_lsn - 1,
+            torn_tail=torn_tail,
+            duration_ms=(monotonic_ns() - started_ns) // 1_000_000,
+        ),
+    )
+
+
+def _judge(reader: LogReader, replay: Replay, state: IndexState, paths: Paths) -> Case:
+    """The case of what was read; `CorruptionError` if it is one that refuses."""
+    case = classify(recovery_facts(reader, replay.first_lsn, replay.last_lsn, state.applied_lsn))
+    logger.info("recovery case %s: %s", case.letter, case.meaning)
+    if isinstance(reader.ending, Corruption):
+        raise CorruptionError(reader.ending.path, reader.ending.offset, reader.ending.reason)
+    if case.refuses:
+        raise CorruptionError(paths.wal, 0, case.meaning)
+    return case
+
+
+def recovery_facts(
+    reader: LogReader, first_lsn: int, last_lsn: int, applied_lsn: int
+) -> RecoveryFacts:
+    """What `classify` wants to know after a pass from `applied_lsn` that yielded these LSNs."""
+    words: dict[type[Ending], LogEnding] = {
+        CleanEnd: "clean",
+        TornTail: "torn",
+        Corruption: "corruption",
+    }
+    assert reader.ending is not None, "the pass over the log is complete"
+    if not first_lsn and reader.position is not None:
+        # Older records were passed over; that they exist still tells an old log from an empty one.
+        first_lsn = last_lsn = reader.position.last_lsn
+    return RecoveryFacts(words[type(reader.ending)], first_lsn, last_lsn, applied_lsn)

@@ -1,0 +1,96 @@
+"""Merging pending changes over what lies below them, in key order (pure).
+
+A generation holds the entries that wait to be drained. Reads see the newest generation over the
+older one over the index; `overlay` does that for ranges, lazily.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+
+from sortedcontainers import SortedList
+
+from kiwi_engine.commit.group import Entry, Group
+
+Row = tuple[bytes, Entry]
+
+
+class Generation:
+    """Changes since the last drain began. `ranges` were deleted before `entries` were set.
+
+    The executing thread fills it; after it is sealed it never changes. `groups` are kept so that
+    the durable part can be rebuilt should the log fail.
+    """
+
+    __slots__ = ("_order", "bytes", "entries", "groups", "opened_ns", "ranges")
+
+    def __init__(self, opened_ns: int) -> None:
+        self.entries: dict[bytes, Entry] = {}
+        self.ranges: list[tuple[bytes, bytes]] = []
+        self.groups: list[Group] = []
+        self.bytes = 0
+        self.opened_ns = opened_ns
+        self._order: SortedList = SortedList()
+
+    def covers(self, key: bytes) -> bool:
+        """Whether a range deletion of this generation hides `key` in what lies below."""
+        return any(begin <= key < end for begin, end in self.ranges)
+
+    def delete_range(self, begin: bytes, end: bytes) -> None:
+        for key in [key for key in self.entries if begin <= key < end]:
+            del self.entries[key]
+        self._order = SortedList()
+        self.ranges.append((begin, end))
+
+    def absorb(self, group: Group) -> None:
+        """Apply a whole group (recovery, and rebuilding after a failure)."""
+        for begin, end in group.ranges:
+            self.delete_range(begin, end)
+        self.entries.update(group.changes)
+        self.groups.append(group)
+        self.bytes += group.bytes
+
+    def rows(self, begin: bytes, end: bytes, reverse: bool) -> Iterator[Row]:
+        """(key, entry) in [begin, end), in order, deletions included."""
+        order = self._sorted_keys()
+        keys = order.irange(begin, end, inclusive=(True, False), reverse=reverse)
+        entries = self.entries
+        return ((key, entries[key]) for key in keys)
+
+    def _sorted_keys(self) -> SortedList:
+        """Sorted lazily: a write costs nothing here, a range sorts what came since the last one."""
+        added = len(self.entries) - len(self._order)
+        if added:
+            # Keys are only ever added (`delete_range` starts anew): the last ones are the new ones.
+            self._order.update(islice(reversed(self.entries), added))
+        return self._order
+
+
+def overlay(
+    upper: Iterator[Row],
+    lower: Iterator[Row],
+    hides: Callable[[bytes], bool] | None,
+    reverse: bool,
+) -> Iterator[Row]:
+    """Both in order; where they meet `upper` wins; `hides(key)` drops rows of `lower`."""
+    if hides is not None:
+        lower = (row for row in lower if not hides(row[0]))
+    over, under = next(upper, None), next(lower, None)
+    while over is not None and under is not None:
+        if over[0] == under[0]:
+            under = next(lower, None)
+        elif (over[0] < under[0]) != reverse:
+            yield over
+            over = next(upper, None)
+        else:
+            yield under
+            under = next(lower, None)
+    yield from _rest(over, upper)
+    yield from _rest(under, lower)
+
+
+def _rest(first: Row | None, others: Iterable[Row]) -> Iterator[Row]:
+    if first is not None:
+        yield first
+        yield from others

@@ -1,0 +1,114 @@
+"""The errors of Kiwi Engine (pure).
+
+    KiwiError
+    ├── ConfigError            the configuration is wrong; `problems` lists everything at once
+    ├── LayoutError            the directory was written with other layout settings or versions
+    ├── LockedError            another process holds the data directory
+    ├── CorruptionError        damaged bytes at `path`, `offset`; never guessed over
+    ├── IndexStalledError      RocksDB would have to wait; nothing was applied, try again later
+    ├── IndexFailedError       RocksDB could not read or write (I/O error, disk full)
+    ├── EngineClosedError      the engine was closed
+    ├── ChannelClosedError     the other runtime is gone
+    ├── ServerUnreachableError   a tool got no answer from a server; says why and what to do
+    └── ReplyError             reaches a client; `text` carries its RESP prefix
+        ├── EnginePoisonedError   a write or sync failed; reads go on, writes are refused
+        ├── DiskFullError         refused before anything was torn; passes when space is freed
+        ├── OverloadedError       a bound was reached
+        └── ProtocolError         the bytes of a client are not RESP; its connection is closed
+
+A bug is an `AssertionError`, never one of these.
+"""
+
+from __future__ import annotations
+
+
+class KiwiError(Exception):
+    """Root of all errors raised on purpose."""
+
+
+class ConfigError(KiwiError):
+    """One or more configuration problems, all of them reported together."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class LayoutError(KiwiError):
+    """The data directory cannot be read by this build or with these layout settings."""
+
+
+class LockedError(KiwiError):
+    """The data directory is in use by another process."""
+
+
+class CorruptionError(KiwiError):
+    """Bytes on the device are not what was written."""
+
+    def __init__(self, path: str, offset: int, reason: str) -> None:
+        super().__init__(f"{path} at offset {offset}: {reason}")
+        self.path = path
+        self.offset = offset
+        self.reason = reason
+
+
+class IndexStalledError(KiwiError):
+    """The index cannot take a batch now; nothing of it was applied. Wait and write it again."""
+
+
+class IndexFailedError(KiwiError):
+    """The index could not read or write its files; `reason` is RocksDB's own message."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class EngineClosedError(KiwiError):
+    """The engine no longer accepts work."""
+
+
+class ChannelClosedError(KiwiError):
+    """The peer of a channel went away."""
+
+
+class ServerUnreachableError(KiwiError):
+    """A tool got no (or no sensible) answer from the server it was pointed at."""
+
+
+class ReplyError(KiwiError):
+    """An error that a client sees: `text` is the RESP error line without `-` and CRLF."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+class EnginePoisonedError(ReplyError):
+    """A write or sync failed; the state on the device is unknown until a restart recovers it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"MISCONF Kiwi Engine is read-only: {reason}. Reads go on; restart to recover."
+        )
+        self.reason = reason
+
+
+class DiskFullError(ReplyError):
+    """Too little free disk; writes are refused until space is freed."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"MISCONF Kiwi Engine refuses writes: {reason}. Reads go on.")
+        self.reason = reason
+
+
+class OverloadedError(ReplyError):
+    """A bounded queue is full."""
+
+
+class ProtocolError(ReplyError):
+    """The peer sent bytes that are not RESP; `text` begins with `ERR Protocol error:`."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"ERR Protocol error: {reason}")

@@ -1,0 +1,1 @@
+"""The sorted state on disk: the only package that imports rocksdict."""

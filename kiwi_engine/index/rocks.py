@@ -1,0 +1,184 @@
+"""The index on RocksDB (shell).
+
+Promises what `index.protocol.Index` says. Knows nothing of what keys and values mean. All errors of
+RocksDB leave here translated.
+
+Measured with rocksdict 0.3.29, CPython 3.11, half a million keys in the block cache, per key: `get`
+of one key 4.3 µs but holding the interpreter lock, also while the disk is read; `get([key])` 5.6 µs,
+lists of 16 and more 3.4 µs, sorted lists 1.9 µs, all with the lock released; an absent key 1.2 µs; an
+iterator step 0.3 µs, a seek 4.5 µs. So every point read goes through the list form: one slow disk
+must not stop the log thread.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterator, Sequence
+from weakref import WeakSet
+
+from rocksdict import AccessType, DbClosedError, Rdict, RdictIter, WriteBatch
+
+from kiwi_engine.errors import IndexFailedError
+from kiwi_engine.index.options import database_options, scan_options, write_options
+from kiwi_engine.index.protocol import Change, IndexFacts, KeyRange
+from kiwi_engine.index.settings import IndexSettings
+from kiwi_engine.index.translate import translate
+from kiwi_engine.index.version import version_of_directory
+
+_LEVEL_COUNT = 7
+# The file that RocksDB creates last: without it there is no database.
+_CURRENT = "CURRENT"
+
+_Entries = Generator[tuple[bytes, bytes], None, None]
+
+
+class RocksIndex:
+    """One open RocksDB database."""
+
+    def __init__(self, database: Rdict, path: str) -> None:
+        """Use `open`."""
+        self._database = database
+        self._path = path
+        self._write_options = write_options()
+        # RocksDB keeps its lock until the last iterator is gone, so `close` ends those left over.
+        self._iterators: WeakSet[_Entries] = WeakSet()
+
+    @classmethod
+    def open(cls, path: str, settings: IndexSettings, *, read_only: bool = False) -> RocksIndex:
+        """Open the database in directory `path`, created if missing unless `read_only`.
+
+        A read-only index takes no lock and changes no file; it may be opened beside a running
+        server and shows what that one had flushed. `LockedError` if another process writes it.
+        """
+        if read_only and not os.path.exists(os.path.join(path, _CURRENT)):
+            raise IndexFailedError(path, "there is no index here")
+        access = AccessType.read_only(False) if read_only else AccessType.read_write()
+        options = database_options(settings, create=not read_only)
+        try:
+            database = Rdict(path, options, access_type=access)
+        except Exception as error:
+            raise translate(error, path) from error
+        return cls(database, path)
+
+    @property
+    def version(self) -> str:
+        """RocksDB's version, read from the options file that it writes, and rocksdict's."""
+        return version_of_directory(self._path)
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value, or None if the key is absent."""
+        return self.get_many((key,))[0]
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """The values of `keys`, in their order; one MultiGet, the interpreter lock released."""
+        try:
+            values: list[bytes | None] = self._database.get(list(keys))  # type: ignore[assignment]
+        except Exception as error:
+            raise translate(error, self._path) from error
+        return values
+
+    def write(self, changes: Sequence[Change], ranges: Sequence[KeyRange]) -> None:
+        """Delete `ranges`, then apply `changes`, in one batch that never waits."""
+        batch = WriteBatch(raw_mode=True)
+        for begin, end in ranges:
+            if begin < end:
+                batch.delete_range(begin, end)
+        put, delete = batch.put, batch.delete
+        for key, value in changes:
+            if value is None:
+                delete(key)
+            else:
+                put(key, value)
+        try:
+            self._database.write(batch, self._write_options)
+        except Exception as error:
+            raise translate(error, self._path) from error
+
+    def iterate(
+        self, begin: bytes, end: bytes | None, *, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """The entries in [begin, end) as they are now; see the protocol."""
+        try:
+            cursor = self._database.iter(scan_options())
+        except Exception as error:
+            raise translate(error, self._path) from error
+        walk = self._backward if reverse else self._forward
+        entries = walk(cursor, begin, end)
+        self._iterators.add(entries)
+        return entries
+
+    def _forward(self, cursor: RdictIter, begin: bytes, end: bytes | None) -> _Entries:
+        cursor.seek(begin)
+        while cursor.valid():
+            key = cursor.key()
+            if end is not None and key >= end:
+                return
+            yield key, cursor.value()
+            cursor.next()
+        self._raise_if_failed(cursor)
+
+    def _backward(self, cursor: RdictIter, begin: bytes, end: bytes | None) -> _Entries:
+        if end is None:
+            cursor.seek_to_last()
+        else:
+            cursor.seek_for_prev(end)
+            if cursor.valid() and cursor.key() == end:
+                cursor.prev()
+        while cursor.valid():
+            key = cursor.key()
+            if key < begin:
+                return
+            yield key, cursor.value()
+            cursor.prev()
+        self._raise_if_failed(cursor)
+
+    def _raise_if_failed(self, cursor: RdictIter) -> None:
+        # A damaged block makes a cursor invalid, exactly like the end of the data.
+        try:
+            cursor.status()
+        except Exception as error:
+            raise translate(error, self._path) from error
+
+    def flush(self) -> None:
+        """Write the memtables to table files and sync them; releases the interpreter lock."""
+        try:
+            self._database.flush(wait=True)
+        except Exception as error:
+            raise translate(error, self._path) from error
+
+    def facts(self) -> IndexFacts:
+        """RocksDB's properties; about 10 µs."""
+        number = self._property
+        return IndexFacts(
+            files_per_level=tuple(number(f"num-files-at-level{n}") for n in range(_LEVEL_COUNT)),
+            table_bytes=number("total-sst-files-size"),
+            pending_compaction_bytes=number("estimate-pending-compaction-bytes"),
+            immutable_memtables=number("num-immutable-mem-table"),
+            memtable_bytes=number("cur-size-all-mem-tables"),
+            write_stopped=number("is-write-stopped") != 0,
+            delayed_write_bytes_per_second=number("actual-delayed-write-rate"),
+            block_cache_bytes=number("block-cache-usage"),
+            running_compactions=number("num-running-compactions"),
+            running_flushes=number("num-running-flushes"),
+            background_errors=number("background-errors"),
+            estimated_keys=number("estimate-num-keys"),
+        )
+
+    def _property(self, name: str) -> int:
+        try:
+            value = self._database.property_int_value("rocksdb." + name)
+        except Exception as error:
+            raise translate(error, self._path) from error
+        assert value is not None, f"RocksDB does not know its property {name}"
+        return value
+
+    def close(self) -> None:
+        """Flush and release the files; iterators that are still alive end here."""
+        for entries in list(self._iterators):
+            entries.close()
+        try:
+            self._database.close()
+        except DbClosedError:
+            return
+        except Exception as error:
+            raise translate(error, self._path) from error

@@ -1,0 +1,46 @@
+"""RocksDB's error messages as errors of this program (pure).
+
+rocksdict raises bare `Exception` with RocksDB's status text, so the text is all there is to decide
+by. The forms below were taken from RocksDB 9.8 itself; `tests/index` provokes each of them.
+"""
+
+from __future__ import annotations
+
+import re
+
+from kiwi_engine.errors import (
+    CorruptionError,
+    EngineClosedError,
+    IndexFailedError,
+    IndexStalledError,
+    KiwiError,
+    LockedError,
+)
+
+_STALLED = "Result incomplete"
+_CORRUPTION = "Corruption:"
+_LOCK_HELD = re.compile(r"IO error: .*?lock")
+_WHERE = re.compile(r" in (?P<path>/.*?) offset (?P<offset>\d+)")
+_FILE = re.compile(r"(?:file |: )(?P<path>/\S+)")
+
+
+def translate(error: Exception, directory: str) -> KiwiError:
+    """The error to raise instead of `error`, which RocksDB reported about `directory`."""
+    text = str(error)
+    if type(error).__name__ == "DbClosedError":
+        return EngineClosedError("the index is closed")
+    if text.startswith(_STALLED):
+        return IndexStalledError("the index is stalled by its own background work")
+    if _CORRUPTION in text:
+        return _corruption(text, directory)
+    if _LOCK_HELD.match(text):
+        return LockedError(f"{directory} is in use: {text}")
+    return IndexFailedError(directory, text)
+
+
+def _corruption(text: str, directory: str) -> CorruptionError:
+    where = _WHERE.search(text)
+    if where is not None:
+        return CorruptionError(where["path"], int(where["offset"]), text)
+    file = _FILE.search(text)
+    return CorruptionError(file["path"].rstrip(":.") if file else directory, 0, text)

@@ -1,0 +1,1 @@
+"""Databases, keys, values and expiry over an ordered store of bytes."""

@@ -1,0 +1,162 @@
+"""Keys and values of the keyspace as bytes in the store (pure). Specified in formats/keys.md.
+
+    data     "d" | namespace u32 | crc32c(key) u32 | key                   ->  value
+    expiry   "x" | deadline u64 | namespace u32 | key                      ->  (empty)
+    meta     "m" | name                                                    ->  depends on the name
+
+    value    tag u8 | deadline u64, only if the tag is odd | payload
+
+All integers are big-endian, so that the order of bytes is the order of numbers. A deadline is in
+milliseconds since the Unix epoch. Because data keys are ordered by hash, a hash is a place in the
+database that stays meaningful whatever is written: a SCAN cursor needs no state.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final, NamedTuple
+
+from kiwi_engine.checksum import crc32c_unchecked as crc32c
+
+NAMESPACE_MAX: Final = 2**32 - 2
+HASH_LIMIT: Final = 2**32
+
+# Tags: twice the kind, plus one if a deadline follows.
+STRING: Final = 0
+STRING_EXPIRING: Final = 1
+KIND_NAMES: Final = (b"string",)
+
+DEADLINE_END: Final = 9  # where the payload of an expiring value begins
+
+META_NAMESPACES: Final = b"mnamespaces"
+META_DEAD: Final = b"mdead/"
+META_DEAD_END: Final = b"mdead0"
+
+_PLACE: Final = struct.Struct(">5sI")
+_PREFIX: Final = struct.Struct(">cI")
+_EXPIRY: Final = struct.Struct(">cQI")
+_VALUE: Final = struct.Struct(">BQ")
+_U32: Final = struct.Struct(">I")
+_U64: Final = struct.Struct(">Q")
+assert _PLACE.size == 9 and _EXPIRY.size == 13 and _VALUE.size == DEADLINE_END
+
+# `place(prefix, hash) + key` is a data key; bound here because every command builds one.
+place = _PLACE.pack
+
+
+class ExpiryEntry(NamedTuple):
+    """One entry of the expiry index."""
+
+    deadline_ms: int
+    namespace: int
+    key: bytes
+
+
+class NamespaceMap(NamedTuple):
+    """Which namespace each database uses, and the number that the next new one gets."""
+
+    next_namespace: int
+    namespaces: tuple[int, ...]
+
+
+def namespace_prefix(namespace: int) -> bytes:
+    """What all data keys of a namespace begin with; that of `namespace + 1` ends them."""
+    return _PREFIX.pack(b"d", namespace)
+
+
+def data_key(prefix: bytes, key: bytes) -> bytes:
+    """Where the value of the user's `key` is stored."""
+    return _PLACE.pack(prefix, crc32c(key)) + key
+
+
+def user_key(stored_key: bytes) -> bytes:
+    """The user's part of a data key."""
+    return stored_key[9:]
+
+
+def hash_of(stored_key: bytes) -> int:
+    """The place of a data key in its namespace."""
+    return int.from_bytes(stored_key[5:9], "big")
+
+
+def expiry_key(deadline_ms: int, namespace: int, key: bytes) -> bytes:
+    """The expiry index entry of a key."""
+    return _EXPIRY.pack(b"x", deadline_ms, namespace) + key
+
+
+def expiry_bound(deadline_ms: int) -> bytes:
+    """Sorts behind all entries with an earlier deadline, before all others."""
+    return b"x" + _U64.pack(deadline_ms)
+
+
+def parse_expiry_key(stored_key: bytes) -> ExpiryEntry:
+    """The inverse of `expiry_key`."""
+    _, deadline_ms, namespace = _EXPIRY.unpack_from(stored_key)
+    return ExpiryEntry(deadline_ms, namespace, stored_key[13:])
+
+
+def dead_key(namespace: int) -> bytes:
+    """The meta entry that says: what `namespace` holds is to be reclaimed."""
+    return META_DEAD + _U32.pack(namespace)
+
+
+def parse_dead_key(stored_key: bytes) -> int:
+    """The inverse of `dead_key`."""
+    return int.from_bytes(stored_key[len(META_DEAD) :], "big")
+
+
+def encode_namespaces(mapping: NamespaceMap) -> bytes:
+    """The value of `META_NAMESPACES`: next namespace, then one u32 a database."""
+    return b"".join(map(_U32.pack, (mapping.next_namespace, *mapping.namespaces)))
+
+
+def decode_namespaces(value: bytes) -> NamespaceMap:
+    """The inverse of `encode_namespaces`."""
+    numbers = [number for (number,) in _U32.iter_unpack(value)]
+    return NamespaceMap(numbers[0], tuple(numbers[1:]))
+
+
+def string_value(payload: bytes, deadline_ms: int) -> bytes:
+    """A stored string; `deadline_ms` 0 means that it does not expire."""
+    if deadline_ms:
+        return _VALUE.pack(STRING_EXPIRING, deadline_ms) + payload
+    return b"\x00" + payload
+
+
+def deadline_of(head: bytes) -> int:
+    """The deadline in the first bytes of a value, 0 if it has none."""
+    return int.from_bytes(head[1:DEADLINE_END], "big") if head[0] & 1 else 0
+
+
+def kind_of(head: bytes) -> int:
+    """The kind in the first bytes of a value; `KIND_NAMES` names it."""
+    return head[0] >> 1
+
+
+def with_deadline(value: bytes, deadline_ms: int) -> bytes:
+    """The same value with another deadline, or (0) with none."""
+    payload = value[DEADLINE_END:] if value[0] & 1 else value[1:]
+    tag = value[0] & ~1
+    if deadline_ms:
+        return _VALUE.pack(tag | 1, deadline_ms) + payload
+    return bytes((tag,)) + payload
+
+
+def keys_counter(namespace: int) -> bytes:
+    """The tally counter of all keys of a namespace."""
+    return b"k" + _U32.pack(namespace)
+
+
+def expires_counter(namespace: int) -> bytes:
+    """The tally counter of the keys of a namespace that have a deadline."""
+    return b"e" + _U32.pack(namespace)
+
+
+def tally(key: bytes, head: bytes) -> tuple[bytes, ...]:
+    """The counters that a stored entry counts for (an `engine.store_protocol.Tally`)."""
+    if key[:1] != b"d":
+        return ()
+    namespace = key[1:5]
+    if head[0] & 1:
+        return (b"k" + namespace, b"e" + namespace)
+    return (b"k" + namespace,)

@@ -1,0 +1,200 @@
+"""The numbered databases over one store, and what concerns them all (pure).
+
+A database shows one *namespace* at a time. FLUSHDB gives it a fresh one and marks the old one dead,
+so that it costs the same for one key and for a billion; `reclaim` removes what the dead hold, bit
+by bit. SWAPDB exchanges two namespaces. Both are ordinary writes of small meta entries, atomic with
+the command's group. Namespace numbers are never used twice.
+
+All methods belong to the thread that executes commands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+from random import Random
+from typing import Final, NamedTuple
+
+from kiwi_engine.engine.store_protocol import Store
+from kiwi_engine.keyspace import encoding
+from kiwi_engine.keyspace.database import Database
+from kiwi_engine.keyspace.encoding import NamespaceMap
+from kiwi_engine.keyspace.expiry import ExpiryState
+
+VALUE_BYTES_MAX: Final = 512 * 1024 * 1024
+# Keys looked at to estimate the mean time to live of a database.
+TTL_SAMPLE_COUNT: Final = 128
+
+
+class DatabaseFacts(NamedTuple):
+    """One line of `INFO keyspace`; the counts are exact, the mean is of a random sample."""
+
+    database: int
+    keys: int
+    expires: int
+    average_ttl_ms: int
+
+
+class Keyspace:
+    """The databases of a store.
+
+    `value_bytes_max` bounds a value that a command builds (proto-max-bulk-len). `database_count` is
+    how many databases can be selected. `seed` makes the choices of RANDOMKEY repeatable.
+    """
+
+    def __init__(self, store: Store, databases: int = 16, *, seed: int | None = None) -> None:
+        self.value_bytes_max = VALUE_BYTES_MAX
+        self.expiry = ExpiryState()
+        self.random = Random(seed)
+        self.database_count = databases
+        self._store = store
+        # May be more than can be selected: those of a larger setting keep what they hold.
+        self._databases: list[Database] = []
+        self._map = NamespaceMap(0, ())
+        self._dead: list[int] = []
+        # Where reclaiming a dead namespace goes on; only to skip what was removed before.
+        self._reclaim_from: dict[int, bytes] = {}
+        self.reload()
+
+    def database(self, index: int) -> Database:
+        """Database `index`, the same object at all times; `IndexError` if there is none."""
+        if not 0 <= index < self.database_count:
+            raise IndexError(index)
+        return self._databases[index]
+
+    def reload(self) -> None:
+        """Read the meta entries again: after a start, and after a rollback of the store."""
+        stored = self._store.get(encoding.META_NAMESPACES)
+        known = NamespaceMap(0, ()) if stored is None else encoding.decode_namespaces(stored)
+        # Databases beyond those stored (the setting grew) get numbers that the next reload gives
+        # them again, because nothing else takes a number without storing the map.
+        missing = max(0, self.database_count - len(known.namespaces))
+        next_namespace = known.next_namespace + missing
+        extra = tuple(range(known.next_namespace, next_namespace))
+        self._map = NamespaceMap(next_namespace, known.namespaces + extra)
+        for index in range(len(self._databases), len(self._map.namespaces)):
+            self._databases.append(Database(index, self._store, self.expiry))
+        dead = self._store.range(encoding.META_DEAD, encoding.META_DEAD_END)
+        self._dead = [encoding.parse_dead_key(key) for key, _ in dead]
+        self._reclaim_from.clear()
+        self.expiry.floor_ms = 0
+        self._show_namespaces()
+
+    def flush(self, indexes: Iterable[int]) -> None:
+        """Empty some databases, each in constant time."""
+        next_namespace, namespaces = self._map.next_namespace, list(self._map.namespaces)
+        for database in (self._databases[index] for index in indexes):
+            if next(database.walk(0), None) is None:
+                continue
+            assert next_namespace <= encoding.NAMESPACE_MAX, "2**32 flushes were thought enough"
+            self._store.put(encoding.dead_key(database.namespace), b"")
+            self._dead.append(database.namespace)
+            namespaces[database.index] = next_namespace
+            next_namespace += 1
+        self._store_map(NamespaceMap(next_namespace, tuple(namespaces)))
+
+    def swap(self, first: int, second: int) -> None:
+        """Exchange what two databases show."""
+        namespaces = list(self._map.namespaces)
+        namespaces[first], namespaces[second] = namespaces[second], namespaces[first]
+        self._store_map(NamespaceMap(self._map.next_namespace, tuple(namespaces)))
+
+    def _store_map(self, changed: NamespaceMap) -> None:
+        if changed != self._map:
+            self._store.put(encoding.META_NAMESPACES, encoding.encode_namespaces(changed))
+            self._map = changed
+            self._show_namespaces()
+
+    def _show_namespaces(self) -> None:
+        for database, namespace in zip(self._databases, self._map.namespaces, strict=False):
+            database.use_namespace(namespace)
+
+    # Background work, each call an ordinary small write
+
+    @property
+    def dead_namespaces(self) -> int:
+        """How many namespaces wait for `reclaim`."""
+        return len(self._dead)
+
+    def reclaim(self, limit: int) -> int:
+        """Remove up to `limit` keys of dead namespaces; how many it looked at.
+
+        Safe to repeat and to stop anywhere: a namespace stays dead until nothing of it is left.
+        Once no key has a deadline, the rest goes at once in one range deletion. Entries of the
+        expiry index that were stale already stay until their time comes.
+        """
+        done = 0
+        while self._dead and done < limit:
+            namespace = self._dead[0]
+            begin = encoding.namespace_prefix(namespace)
+            end = encoding.namespace_prefix(namespace + 1)
+            if self._store.count(encoding.expires_counter(namespace)) == 0:
+                self._store.delete_range(begin, end)
+                self._store.delete(encoding.dead_key(namespace))
+                self._dead.pop(0)
+                self._reclaim_from.pop(namespace, None)
+                done += 1
+            else:
+                begin = self._reclaim_from.get(namespace, begin)
+                done += self._reclaim_keys(namespace, begin, end, limit - done)
+        return done
+
+    def _reclaim_keys(self, namespace: int, begin: bytes, end: bytes, limit: int) -> int:
+        entries = list(islice(self._store.range(begin, end), limit))
+        for stored_key, head in entries:
+            deadline_ms = encoding.deadline_of(head)
+            if deadline_ms:
+                key = encoding.user_key(stored_key)
+                self._store.delete(encoding.expiry_key(deadline_ms, namespace, key))
+            self._store.delete(stored_key)
+        assert entries, "the tally counts keys with a deadline where there are none"
+        self._reclaim_from[namespace] = entries[-1][0]
+        return len(entries)
+
+    def expire_cycle(self, now_ms: int, limit: int) -> int:
+        """Remove up to `limit` entries of the expiry index whose time has passed, and their keys.
+
+        Returns the number of entries removed; `limit` means that there may be more. A key goes only
+        if the entry is its deadline still.
+        """
+        begin = encoding.expiry_bound(self.expiry.floor_ms)
+        end = encoding.expiry_bound(now_ms)
+        due = [key for key, _ in islice(self._store.range(begin, end), limit)]
+        entries = [encoding.parse_expiry_key(key) for key in due]
+        living = {database.namespace: database for database in self._databases}
+        homes = [living.get(entry.namespace) for entry in entries]
+        pairs = list(zip(homes, entries, strict=True))
+        self._store.prefetch([home.stored_key(entry.key) for home, entry in pairs if home])
+        for home, entry in pairs:
+            if home:
+                home.expire_at(entry.key, entry.deadline_ms)
+        for stored_key in due:
+            self._store.delete(stored_key)
+        self.expiry.floor_ms = entries[-1].deadline_ms if len(due) == limit else now_ms
+        return len(due)
+
+    # Facts
+
+    def key_count(self, database: Database) -> int:
+        """How many keys are stored in `database`; exact, expired ones not yet removed included."""
+        return self._store.count(encoding.keys_counter(database.namespace))
+
+    def facts(self, now_ms: int) -> list[DatabaseFacts]:
+        """The databases that hold something."""
+        found = []
+        for database in self._databases[: self.database_count]:
+            keys = self.key_count(database)
+            if keys:
+                expires = self._store.count(encoding.expires_counter(database.namespace))
+                average_ttl_ms = self._average_ttl_ms(database, now_ms) if expires else 0
+                found.append(DatabaseFacts(database.index, keys, expires, average_ttl_ms))
+        return found
+
+    def _average_ttl_ms(self, database: Database, now_ms: int) -> int:
+        """The mean over neighbours of a random hash: hashes make neighbours a random sample."""
+        start = self.random.randrange(encoding.HASH_LIMIT)
+        heads = [head for _, head in islice(database.walk(start), TTL_SAMPLE_COUNT)]
+        heads += [head for _, head in islice(database.walk(0), TTL_SAMPLE_COUNT - len(heads))]
+        deadlines = filter(None, map(encoding.deadline_of, heads))
+        left = [max(0, deadline_ms - now_ms) for deadline_ms in deadlines]
+        return sum(left) // len(left) if left else 0

@@ -1,0 +1,239 @@
+"""The network runtime: listeners, connections, and the facts that local commands ask for (shell).
+
+One event loop owns everything here. It implements `server.facade.ServerFacade`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import msgspec
+
+from kiwi_engine.version import VERSION
+from kiwi_engine.clock import monotonic_ns
+from kiwi_engine.config.live import LiveConfig
+from kiwi_engine.config.settings import Settings
+from kiwi_engine.errors import KiwiError
+from kiwi_engine.logs import set_level
+from kiwi_engine.resp import reply
+from kiwi_engine.resp.request import Limits
+from kiwi_engine.server.connection import Connection
+from kiwi_engine.server.facade import ServerFacts
+from kiwi_engine.server.session import Session
+from kiwi_engine.server.statistics import NetworkStatistics
+from kiwi_engine.server.storage_client import StorageClient
+
+logger = logging.getLogger(__name__)
+
+_SWEEP_INTERVAL_S: Final = 0.1
+_DRAIN_POLL_S: Final = 0.01
+_DEBUG_REFUSAL: Final = reply.error(
+    "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you "
+    "can run it from a local connection, otherwise you need to set this option in the "
+    "configuration file, and then restart the server."
+)
+
+
+class NetworkRuntime:
+    """Serves clients until `stop`. `on_shutdown` is called when a client asks for the end."""
+
+    def __init__(
+        self,
+        config: LiveConfig,
+        storage: StorageClient,
+        config_file: str,
+        on_shutdown: Callable[[], None],
+    ) -> None:
+        self.config = config
+        self.storage = storage
+        self.statistics = NetworkStatistics()
+        settings = config.settings
+        self.facts = ServerFacts(
+            kiwi_version=VERSION,
+            run_id=secrets.token_hex(20),
+            runtime_mode=settings.runtime_mode,
+            tcp_port=settings.port,
+            executable=sys.executable,
+            config_file=config_file,
+            process_id=os.getpid(),
+            network_process_id=os.getpid(),
+            storage_process_id=None,
+            started_ns=monotonic_ns(),
+        )
+        self._on_shutdown = on_shutdown
+        self._connections: dict[int, Connection] = {}
+        self._next_session_id = 1
+        self._servers: list[asyncio.Server] = []
+        self._sweep: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        config.subscribe(self._settings_changed)
+
+    # ---- life
+
+    async def bind(self) -> None:
+        """Take all addresses without listening yet; `OSError` if one of them is taken."""
+        settings = self.config.settings
+        for address in settings.bind:
+            server = await asyncio.get_running_loop().create_server(
+                lambda: Connection(self),
+                address,
+                settings.port,
+                backlog=settings.tcp_backlog,
+                start_serving=False,
+            )
+            self._servers.append(server)
+
+    async def start(self) -> None:
+        """Listen: from now on clients are served."""
+        loop = asyncio.get_running_loop()
+        for server in self._servers:
+            await server.start_serving()
+            for handle in server.sockets:
+                logger.info("ready to accept connections on %s:%d", *handle.getsockname()[:2])
+        self._sweep = loop.call_later(_SWEEP_INTERVAL_S, self._sweep_now)
+
+    async def stop(self, deadline_s: float) -> None:
+        """Accept nothing more, let what was accepted be answered, close all connections."""
+        for server in self._servers:
+            server.close()
+        for connection in list(self._connections.values()):
+            connection.stop_reading()
+        deadline_ns = monotonic_ns() + int(deadline_s * 1e9)
+        while monotonic_ns() < deadline_ns and not self._is_answered():
+            await asyncio.sleep(_DRAIN_POLL_S)
+        for connection in list(self._connections.values()):
+            connection.close_when_answered()
+        while self._connections and monotonic_ns() < deadline_ns:
+            await asyncio.sleep(_DRAIN_POLL_S)
+        for connection in list(self._connections.values()):
+            connection.abort()
+        if self._sweep is not None:
+            self._sweep.cancel()
+
+    def _is_answered(self) -> bool:
+        return all(connection.is_answered for connection in self._connections.values())
+
+    def _sweep_now(self) -> None:
+        """Ten times a second: deadlines, idle clients, rates."""
+        now_ns = monotonic_ns()
+        self.storage.expire(now_ns)
+        self.statistics.sample(now_ns)
+        timeout_ns = self.config.settings.timeout * 1_000_000_000
+        if timeout_ns:
+            for connection in list(self._connections.values()):
+                idle_ns = now_ns - connection.session.last_interaction_ns
+                if idle_ns > timeout_ns and connection.is_answered:
+                    connection.abort()
+        loop = asyncio.get_running_loop()
+        self._sweep = loop.call_later(_SWEEP_INTERVAL_S, self._sweep_now)
+
+    # ---- connections
+
+    def admit(self, connection: Connection, transport: asyncio.Transport) -> Session | None:
+        """A session for a new connection, or None if there are `maxclients` already."""
+        settings = self.config.settings
+        self.statistics.connections_received += 1
+        if len(self._connections) >= settings.maxclients:
+            self.statistics.connections_rejected += 1
+            return None
+        handle = transport.get_extra_info("socket")
+        _tune(handle, settings.tcp_keepalive)
+        peer, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+        session = Session(
+            self._next_session_id,
+            f"{peer[0]}:{peer[1]}",
+            f"{local[0]}:{local[1]}",
+            monotonic_ns(),
+            authenticated=not settings.requirepass,
+            file_descriptor=handle.fileno(),
+            is_local=peer[0].startswith("127.") or peer[0] == "::1",
+        )
+        self._next_session_id += 1
+        self._connections[session.id] = connection
+        return session
+
+    def forget(self, connection: Connection) -> None:
+        """A connection is gone."""
+        session = getattr(connection, "session", None)
+        if session is not None:
+            self._connections.pop(session.id, None)
+
+    def limits(self, session: Session) -> Limits:
+        """What the client of `session` may send."""
+        settings = self.config.settings
+        is_known = session.authenticated or not settings.requirepass
+        return Limits(bulk_bytes_max=settings.proto_max_bulk_len, authenticated=is_known)
+
+    def refuse(self, session: Session, words: list[bytes]) -> bytes | None:
+        """The reply to a command that is switched off, or None."""
+        if words[0].lower() != b"debug":
+            return None
+        allowed = self.config.settings.enable_debug_command
+        if allowed == "yes" or (allowed == "local" and session.is_local):
+            return None
+        return _DEBUG_REFUSAL
+
+    # ---- what local commands ask for (ServerFacade)
+
+    def sessions(self) -> Iterable[Session]:
+        return [connection.session for connection in self._connections.values()]
+
+    def buffers(self, session: Session) -> tuple[int, int]:
+        return self._connections[session.id].buffered_bytes()
+
+    def kill(self, session: Session) -> None:
+        connection = self._connections.get(session.id)
+        if connection is not None:
+            connection.abort()
+
+    async def query(self, method: str, parameters: dict[str, Any]) -> Any:
+        return await self.storage.query(method, parameters)
+
+    def network_sections(self) -> dict[str, dict[str, Any]]:
+        return {"channel": self.storage.facts()}
+
+    def request_shutdown(self) -> None:
+        self._on_shutdown()
+
+    # ---- settings
+
+    def _settings_changed(self, old: Settings, new: Settings) -> None:
+        if old.loglevel != new.loglevel:
+            set_level(new.loglevel)
+        self.storage.settings = new
+        for connection in self._connections.values():
+            connection.refresh_limits()
+        changed = changed_fields(old, new)
+        task = asyncio.get_running_loop().create_task(self._tell_storage(changed))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _tell_storage(self, changed: dict[str, Any]) -> None:
+        """A storage runtime that is down now is started with the new settings."""
+        try:
+            await self.storage.query("config_set", changed)
+        except KiwiError as error:
+            logger.warning("the storage runtime did not take new settings: %s", error)
+
+
+def changed_fields(old: Settings, new: Settings) -> dict[str, Any]:
+    """The fields of `new` that differ from `old`."""
+    before, after = msgspec.structs.asdict(old), msgspec.structs.asdict(new)
+    return {name: value for name, value in after.items() if value != before[name]}
+
+
+def _tune(handle: socket.socket, keepalive_s: int) -> None:
+    """No delay for replies; ask silent peers whether they are there, as Redis does."""
+    handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if keepalive_s:
+        handle.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, keepalive_s)
+        handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, keepalive_s // 3))
+        handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)

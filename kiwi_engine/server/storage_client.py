@@ -1,0 +1,238 @@
+"""The network runtime's end of the channel (shell: event loop).
+
+    submit(slot, ...)  ->  queue  ->  one frame an event-loop tick  ->  storage runtime
+    slot.complete(..)  <-  pending <-  one frame of replies          <-
+
+It is bounded in requests and bytes: above the high-water mark the connections that submit are told
+to stop reading from their sockets, at half of it they go on. What was not sent when the storage
+runtime died is sent to its successor. What was sent and not answered is asked again if it only
+reads; a write is answered `UNKNOWN`, because it may have been made: it is never repeated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from kiwi_engine.channel.frames import Query, Request, Run
+from kiwi_engine.channel.statistics import ChannelStatistics
+from kiwi_engine.clock import monotonic_ns
+from kiwi_engine.commands.registry import lookup
+from kiwi_engine.config.settings import Settings
+from kiwi_engine.errors import ChannelClosedError, KiwiError
+from kiwi_engine.resp import reply
+from kiwi_engine.server.slots import Slot
+
+UNKNOWN_OUTCOME: Final = reply.error(
+    "UNKNOWN outcome: the storage runtime did not answer; the write may or may not have been made"
+)
+TIMED_OUT: Final = reply.error("TIMEOUT the storage runtime did not answer in time")
+
+
+class Link(Protocol):
+    """Carries requests to a storage runtime; replies come back through `StorageClient.receive`."""
+
+    def send(self, request: Request) -> None: ...
+
+
+class StorageClient:
+    """One storage runtime (one shard), whichever process it is in at the moment."""
+
+    def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop) -> None:
+        self.settings = settings
+        self._loop = loop
+        self._link: Link | None = None
+        self._flush_scheduled = False
+        self._next_id = 1
+        self._outgoing: deque[Slot] = deque()
+        self._queries: list[Query] = []
+        # Sent and not answered, in the order of sending.
+        self._pending: dict[int, Slot] = {}
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._requests = 0
+        self._bytes = 0
+        self._held_back: list[Callable[[], None]] = []
+        self.statistics = ChannelStatistics()
+
+    @property
+    def is_connected(self) -> bool:
+        return self._link is not None
+
+    @property
+    def unanswered(self) -> int:
+        """Requests that were submitted and have no reply yet."""
+        return self._requests
+
+    # ---- runs
+
+    def submit(self, slot: Slot) -> bool:
+        """Queue a run; False if its connection should stop reading (see `when_relieved`)."""
+        slot.deadline_ns = monotonic_ns() + self.settings.request_timeout * 1_000_000
+        self._outgoing.append(slot)
+        self._requests += len(slot.commands)
+        self._bytes += slot.bytes
+        self._schedule_flush()
+        return not self._is_full()
+
+    def when_relieved(self, resume: Callable[[], None]) -> None:
+        """Call `resume` once the channel is below its low-water mark."""
+        self._held_back.append(resume)
+        self.statistics.backpressure_events += 1
+
+    def _is_full(self) -> bool:
+        settings = self.settings
+        return (
+            self._requests >= settings.channel_buffer_size
+            or self._bytes >= settings.channel_buffer_bytes
+        )
+
+    def _relieve(self) -> None:
+        settings = self.settings
+        if self._held_back and (
+            self._requests <= settings.channel_buffer_size // 2
+            and self._bytes <= settings.channel_buffer_bytes // 2
+        ):
+            held_back, self._held_back = self._held_back, []
+            for resume in held_back:
+                resume()
+
+    def _schedule_flush(self) -> None:
+        if not self._flush_scheduled:
+            self._flush_scheduled = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """Send all that is queued as one frame."""
+        self._flush_scheduled = False
+        link = self._link
+        if link is None or not (self._outgoing or self._queries):
+            return
+        runs = []
+        identity = self._next_id
+        for slot in self._outgoing:
+            slot.run_id = identity
+            self._pending[identity] = slot
+            runs.append(Run(identity, 0, slot.db, slot.resp3, slot.commands))
+            identity += 1
+        self._next_id = identity
+        self._outgoing.clear()
+        queries, self._queries = self._queries, []
+        self.statistics.sent(self._requests, self._bytes)
+        link.send(Request(runs, queries))
+
+    # ---- replies
+
+    def receive(self, replies: list[tuple[int, bytes]], answers: list[tuple[int, str, Any]]) -> None:
+        """Take one frame of replies; those that nobody waits for any more are dropped."""
+        pending = self._pending
+        for run_id, blob in replies:
+            slot = pending.pop(run_id, None)
+            if slot is not None:
+                self._settle(slot)
+                slot.complete(blob)
+        for query_id, error, result in answers:
+            future = self._waiting.pop(query_id, None)
+            if future is not None and not future.done():
+                if error:
+                    future.set_exception(KiwiError(error))
+                else:
+                    future.set_result(result)
+        self._relieve()
+
+    def _settle(self, slot: Slot) -> None:
+        self._requests -= len(slot.commands)
+        self._bytes -= slot.bytes
+        self.statistics.received += len(slot.commands)
+
+    # ---- queries
+
+    async def query(self, method: str, parameters: dict[str, Any]) -> Any:
+        """The storage runtime's answer; `KiwiError` if it is down, too slow or refuses."""
+        if self._link is None:
+            raise ChannelClosedError("the storage runtime is not running")
+        identity, self._next_id = self._next_id, self._next_id + 1
+        future: asyncio.Future[Any] = self._loop.create_future()
+        self._waiting[identity] = future
+        self._queries.append(Query(identity, method, parameters))
+        self._schedule_flush()
+        try:
+            return await asyncio.wait_for(future, self.settings.request_timeout / 1000)
+        except TimeoutError:
+            self._waiting.pop(identity, None)
+            raise KiwiError("the storage runtime did not answer in time") from None
+
+    def facts(self) -> dict[str, Any]:
+        """The `channel` section of INFO."""
+        statistics, settings = self.statistics, self.settings
+        return {
+            "connected": int(self.is_connected),
+            "pending_requests": self._requests,
+            "pending_bytes": self._bytes,
+            "capacity_requests": settings.channel_buffer_size,
+            "capacity_bytes": settings.channel_buffer_bytes,
+            "requests_peak": statistics.requests_peak,
+            "bytes_peak": statistics.bytes_peak,
+            "frames_sent": statistics.frames,
+            "requests_answered": statistics.received,
+            "connections_held_back": len(self._held_back),
+            "backpressure_events": statistics.backpressure_events,
+            "timeouts": statistics.timeouts,
+            "failures": statistics.failures,
+        }
+
+    # ---- the storage runtime comes and goes
+
+    def connect(self, link: Link) -> None:
+        """A storage runtime is ready: send what waits for it."""
+        self._link = link
+        self._schedule_flush()
+
+    def disconnect(self) -> None:
+        """The storage runtime is gone: see the module docstring for what becomes of its requests."""
+        self._link = None
+        pending, self._pending = self._pending, {}
+        retried: list[Slot] = []
+        for slot in pending.values():
+            self._settle(slot)
+            retried += slot.split(_is_read, UNKNOWN_OUTCOME)
+        for slot in retried:
+            self._requests += len(slot.commands)
+            self._bytes += slot.bytes
+        self._outgoing.extendleft(reversed(retried))
+        self.statistics.failures += len(pending)
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(ChannelClosedError("the storage runtime stopped"))
+        self._waiting.clear()
+        self._relieve()
+
+    def expire(self, now_ns: int) -> None:
+        """Answer what is past its deadline; called about ten times a second."""
+        while self._outgoing and self._outgoing[0].deadline_ns <= now_ns:
+            self._time_out(self._outgoing.popleft(), sent=False)
+        late = []
+        for run_id, slot in self._pending.items():
+            if slot.deadline_ns > now_ns:
+                break
+            late.append(run_id)
+        for run_id in late:
+            self._time_out(self._pending.pop(run_id), sent=True)
+        self._relieve()
+
+    def _time_out(self, slot: Slot, *, sent: bool) -> None:
+        self._settle(slot)
+        self.statistics.timeouts += len(slot.commands)
+        slot.complete(
+            b"".join(
+                UNKNOWN_OUTCOME if sent and not _is_read(words) else TIMED_OUT
+                for words in slot.commands
+            )
+        )
+
+
+def _is_read(words: list[bytes]) -> bool:
+    """Whether a command can be repeated without harm."""
+    command = lookup(words[0])
+    return command is not None and not command.is_write

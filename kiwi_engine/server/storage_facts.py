@@ -1,0 +1,151 @@
+"""What the storage runtime tells about itself, for INFO and `kiwi-engine stats` (pure reads)."""
+
+from __future__ import annotations
+
+import os
+import resource
+from typing import TYPE_CHECKING, Any
+
+from kiwi_engine.clock import monotonic_ns, wall_ms
+
+if TYPE_CHECKING:
+    from kiwi_engine.server.storage_runtime import StorageRuntime
+
+Section = dict[str, Any]
+
+
+def storage_facts(runtime: StorageRuntime) -> dict[str, Section]:
+    """Sections by name; numbers are numbers, times say their unit in their name."""
+    return {
+        "storage": _process(runtime),
+        "persistence": _persistence(runtime),
+        "commitworker": _commit_worker(runtime),
+        "valuelog": _value_log(runtime),
+        "rocksdb": _index(runtime),
+        "backpressure": _backpressure(runtime),
+        "keyspace": _keyspace(runtime),
+        "commandstats": _command_statistics(runtime),
+        "errorstats": dict(runtime.executor.errors),
+    }
+
+
+def _process(runtime: StorageRuntime) -> Section:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return {
+        "process_id": os.getpid(),
+        "uptime_in_seconds": (monotonic_ns() - runtime.started_ns) // 1_000_000_000,
+        "cpu_user_seconds": usage.ru_utime,
+        "cpu_system_seconds": usage.ru_stime,
+        "memory_peak_bytes": usage.ru_maxrss * 1024,
+    }
+
+
+def _persistence(runtime: StorageRuntime) -> Section:
+    engine = runtime.engine
+    log, pipeline, report = engine.opened.log.facts(), engine.pipeline, engine.opened.report
+    refusal = engine.refusal
+    return {
+        "appendfsync": pipeline.sync_mode,
+        "written_lsn": pipeline.written_lsn,
+        "durable_lsn": pipeline.durable_lsn,
+        "applied_lsn": engine.housekeeping.applied_lsn,
+        "index_flushed_lsn": engine.housekeeping.flushed_lsn,
+        "retained_lsn": log.oldest_lsn,
+        "wal_segments": log.segments,
+        "wal_bytes": log.retained_bytes,
+        "wal_segments_prepared": log.prepared,
+        "wal_segments_recycled": log.recycled,
+        "wal_rotations": log.rotations,
+        "writes_refused": int(refusal is not None),
+        "writes_refused_reason": refusal.text if refusal is not None else "",
+        "last_sync_error": pipeline.statistics.last_sync_error,
+        "recovery_case": report.case.letter,
+        "recovery_records_replayed": report.records_replayed,
+        "recovery_torn_tail": report.torn_tail,
+        "recovery_ms": report.duration_ms,
+        "disk_free_bytes": engine.housekeeping.disk_free_bytes,
+    }
+
+
+def _commit_worker(runtime: StorageRuntime) -> Section:
+    engine = runtime.engine
+    statistics, store = engine.pipeline.statistics, engine.store
+    groups = statistics.groups
+    return {
+        "groups": groups,
+        "groups_full": statistics.groups_full,
+        "groups_failed": statistics.groups_failed,
+        "requests": statistics.requests,
+        "requests_per_group_avg": round(statistics.requests / groups, 2) if groups else 0,
+        "requests_per_group_max": statistics.requests_max,
+        "wal_bytes_written": statistics.bytes_logged,
+        "syncs": statistics.syncs,
+        **statistics.sync.facts("sync"),
+        **statistics.commit.facts("commit"),
+        "queue_depth": int(engine.pipeline.busy) + int(not engine.pipeline.is_idle()),
+        "waits": statistics.waits,
+        "waits_us": statistics.waits_ns // 1000,
+        "write_buffer_keys": len(store.generation.entries),
+        "write_buffer_bytes": store.pending_bytes(),
+        "drains": engine.housekeeping.drains,
+        "drain_running": int(engine.housekeeping.jobs.is_running("drain")),
+        **store.clean.facts(),
+    }
+
+
+def _value_log(runtime: StorageRuntime) -> Section:
+    engine = runtime.engine
+    facts = engine.opened.values.facts()
+    discards = engine.housekeeping.drainer.discards
+    return {
+        **{name: getattr(facts, name) for name in facts.__struct_fields__},
+        "discarded_bytes": discards.total(),
+    }
+
+
+def _index(runtime: StorageRuntime) -> Section:
+    index = runtime.engine.opened.index
+    facts = index.facts()
+    levels = {f"level{n}_files": count for n, count in enumerate(facts.files_per_level)}
+    others = [name for name in facts.__struct_fields__ if name != "files_per_level"]
+    return {
+        "index_version": index.version,
+        **levels,
+        **{name: getattr(facts, name) for name in others},
+        "drain_stalls": runtime.engine.housekeeping.drainer.stalls,
+    }
+
+
+def _backpressure(runtime: StorageRuntime) -> Section:
+    engine = runtime.engine
+    pending, limit = engine.store.pending_bytes(), engine.settings.pending_bytes_max
+    return {
+        "state": "stop" if pending > limit else "none",
+        "pending_bytes": pending,
+        "pending_bytes_limit": limit,
+        "hold_ups": engine.hold_ups,
+        "hold_ups_us": engine.hold_up_ns // 1000,
+    }
+
+
+def _keyspace(runtime: StorageRuntime) -> Section:
+    return {
+        f"db{facts.database}": {
+            "keys": facts.keys,
+            "expires": facts.expires,
+            "avg_ttl": facts.average_ttl_ms,
+        }
+        for facts in runtime.keyspace.facts(wall_ms())
+    }
+
+
+def _command_statistics(runtime: StorageRuntime) -> Section:
+    return {
+        name: {
+            "calls": usage.calls,
+            "usec": usage.time_ns // 1000,
+            "rejected_calls": usage.rejected,
+            "failed_calls": usage.failed,
+        }
+        for name, usage in runtime.executor.usage.items()
+    }

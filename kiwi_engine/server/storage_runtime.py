@@ -1,0 +1,127 @@
+"""The storage runtime: executes runs, answers queries, keeps the engine going (shell: one thread).
+
+It is driven from outside, by `handle` for a request and `tick` for the time that passes: in dual
+mode by `server.storage_process`, which reads the channel, in single mode by the event loop. Replies
+leave through `deliver`, from this thread or from the log thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from kiwi_engine.channel.frames import Query, Request, Run
+from kiwi_engine.clock import monotonic_ns, wall_ms
+from kiwi_engine.commands.executor import Executor
+from kiwi_engine.commit.group import PendingReply
+from kiwi_engine.config.settings import Settings
+from kiwi_engine.engine.engine import Engine
+from kiwi_engine.errors import KiwiError, ReplyError
+from kiwi_engine.keyspace.encoding import tally
+from kiwi_engine.keyspace.keyspace import Keyspace
+from kiwi_engine.resp import reply
+from kiwi_engine.server.engine_settings import engine_settings
+from kiwi_engine.server.storage_facts import storage_facts
+
+Answer = tuple[int, str, Any]
+# (replies as (run id, RESP bytes), answers); may be called from two threads.
+Send = Callable[[list[tuple[int, bytes]], list[Answer]], None]
+
+_EXPIRE_KEYS_A_CYCLE: Final = 200
+_RECLAIM_NAMESPACES_A_CYCLE: Final = 1
+
+
+class StorageRuntime:
+    """Owns the engine, the keyspace and the executor; call everything from one thread."""
+
+    def __init__(self, settings: Settings, send: Send) -> None:
+        self._settings = settings
+        self._send = send
+        self.engine = Engine.open(settings.dir, engine_settings(settings), tally, self._deliver)
+        self.keyspace = Keyspace(self.engine.store, settings.databases)
+        self.keyspace.value_bytes_max = settings.proto_max_bulk_len
+        self.engine.on_rebuilt = self.keyspace.reload
+        self.executor = Executor(self.keyspace)
+        self.started_ns = monotonic_ns()
+        self._next_cycle_ns = self.started_ns
+        self._queries: dict[str, Callable[[dict[str, Any]], Any]] = {
+            "ping": lambda parameters: True,
+            "stats": self._stats,
+            "config_set": self._config_set,
+            "reset_statistics": self._reset_statistics,
+        }
+
+    def handle(self, request: Request) -> None:
+        """Execute the runs of one frame as part of a group, then answer its queries."""
+        if request.runs:
+            self._execute(request.runs)
+        if request.queries:
+            self._send([], [self._answer(query) for query in request.queries])
+        self.engine.maintain()
+
+    def tick(self) -> None:
+        """To be called at least every few milliseconds, whether or not there are requests."""
+        self.engine.maintain()
+        now_ns = monotonic_ns()
+        if now_ns >= self._next_cycle_ns:
+            self._next_cycle_ns = now_ns + 1_000_000_000 // self._settings.hz
+            self._background_cycle()
+
+    def close(self) -> None:
+        """Commit, sync and drain everything accepted; release the directory."""
+        self.engine.close()
+
+    def _execute(self, runs: list[Run]) -> None:
+        engine, execute = self.engine, self.executor.execute
+        now_ms = wall_ms()
+        engine.begin()
+        self.executor.refusal = engine.refusal
+        for run in runs:
+            replies = execute(run.db, run.resp3, run.commands, now_ms)
+            engine.answer(run.id, b"".join(replies), len(replies))
+            if engine.group_is_full():
+                engine.end()
+                engine.begin()
+        engine.end()
+
+    def _background_cycle(self) -> None:
+        """Active expiry and reclaiming: ordinary writes, so they wait while writes are refused."""
+        if self.engine.refusal is not None:
+            return
+        self.engine.begin()
+        self.keyspace.expire_cycle(wall_ms(), _EXPIRE_KEYS_A_CYCLE)
+        self.keyspace.reclaim(_RECLAIM_NAMESPACES_A_CYCLE)
+        self.engine.end()
+
+    def _deliver(self, replies: list[PendingReply], error: ReplyError | None) -> None:
+        if error is None:
+            self._send([(run, blob) for run, blob, _ in replies], [])
+            return
+        line = reply.error(error.text)
+        self._send([(run, line * count) for run, _, count in replies], [])
+
+    # ---- queries of the network runtime
+
+    def _answer(self, query: Query) -> Answer:
+        method = self._queries.get(query.method)
+        if method is None:
+            return query.id, f"no query is called {query.method}", None
+        try:
+            return query.id, "", method(query.parameters)
+        except KiwiError as error:
+            return query.id, str(error), None
+
+    def _stats(self, parameters: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        return storage_facts(self)
+
+    def _config_set(self, parameters: dict[str, Any]) -> None:
+        """`parameters` are fields of `Settings` with their new, validated values."""
+        self._settings = msgspec.structs.replace(self._settings, **parameters)
+        self.keyspace.value_bytes_max = self._settings.proto_max_bulk_len
+        self.engine.configure(engine_settings(self._settings))
+
+    def _reset_statistics(self, parameters: dict[str, Any]) -> None:
+        self.executor.reset_statistics()
+        self.engine.reset_statistics()

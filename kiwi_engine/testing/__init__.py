@@ -1,0 +1,1 @@
+"""Shipped test kit: fakes and fault plans. Production code never imports it."""

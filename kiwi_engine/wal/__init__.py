@@ -1,0 +1,1 @@
+"""The commit log: one checksummed record per group, in preallocated, recycled segments."""

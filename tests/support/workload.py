@@ -1,0 +1,113 @@
+"""What a crash-test client sends: writes of many sizes whose outcome can be told apart (pure).
+
+Every value names its client and a number that is never used twice, so a value read back proves
+which write made it. All but the shared counter are keys of this client alone.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Any, Final
+
+from kiwi_engine.testing.oracle import Add, Change, Stream, Write
+from tests.support.client import encode
+
+# Values from this size on go to the value log in the servers that the crash tests start.
+VALUE_THRESHOLD: Final = 1024
+VALUE_SIZES: Final = (
+    (10, 100, 700, VALUE_THRESHOLD - 1, VALUE_THRESHOLD, VALUE_THRESHOLD + 1, 5_000, 65_536),
+    (30, 30, 10, 5, 5, 5, 10, 5),
+)
+SHARED_COUNTER: Final = b"shared:counter"
+KEYS_PER_CLIENT: Final = 40
+PAIRS_PER_CLIENT: Final = 10
+BURST_BYTES_MAX: Final = 512 * 1024
+_KINDS: Final = (
+    ("set", "pair", "delete", "own-counter", "shared-counter", "get", "echo"),
+    (50, 15, 10, 5, 10, 7, 3),
+)
+
+
+@dataclass(slots=True)
+class Request:
+    """One command, the write it makes if it makes one, and the only right reply if known.
+
+    `expected` is None where any answer of the right kind will do.
+    """
+
+    kind: str
+    data: bytes
+    write: Write | None = None
+    expected: Any = None
+
+
+class Workload:
+    """The requests of one client, drawn from `rng` and noted in `stream`."""
+
+    def __init__(self, rng: random.Random, stream: Stream) -> None:
+        self._rng = rng
+        self._stream = stream
+        self._name = stream.name.encode()
+        self._number = 0
+
+    def burst(self) -> list[Request]:
+        """A pipeline: 1, a few or many requests, bounded in bytes."""
+        requests: list[Request] = []
+        size = 0
+        for _ in range(self._rng.choice((1, 1, 1, 8, 64))):
+            request = self._request()
+            requests.append(request)
+            size += len(request.data)
+            if size > BURST_BYTES_MAX:
+                break
+        return requests
+
+    def _request(self) -> Request:
+        (kind,) = self._rng.choices(*_KINDS)
+        key = b"%b:key:%d" % (self._name, self._rng.randrange(KEYS_PER_CLIENT))
+        match kind:
+            case "set":
+                value = self._value()
+                return self._write(kind, {key: value}, [b"SET", key, value], b"OK")
+            case "pair":
+                return self._pair()
+            case "delete":
+                existed = int(self._stream.latest(key) is not None)
+                return self._write(kind, {key: None}, [b"DEL", key], existed)
+            case "own-counter":
+                key = b"%b:counter" % self._name
+                number = int(self._stream.latest(key) or 0) + 1
+                return self._write(kind, {key: Add(1)}, [b"INCR", key], number)
+            case "shared-counter":
+                return Request(kind, encode(b"INCR", SHARED_COUNTER))
+            case "get":
+                return Request(kind, encode(b"GET", key), expected=self._stream.latest(key))
+            case _:
+                token = self._unique()
+                return Request(kind, encode(b"ECHO", token), expected=token)
+
+    def _pair(self) -> Request:
+        """MSET of two keys with one value: a torn request leaves them different."""
+        number = self._rng.randrange(PAIRS_PER_CLIENT)
+        left, right = (b"%b:pair:%d:%b" % (self._name, number, side) for side in (b"l", b"r"))
+        value = self._value()
+        words = [b"MSET", left, value, right, value]
+        return self._write("pair", {left: value, right: value}, words, b"OK")
+
+    def _write(
+        self, kind: str, changes: dict[bytes, Change], words: list[bytes], expected: Any
+    ) -> Request:
+        return Request(kind, encode(*words), self._stream.submit(changes), expected)
+
+    def _value(self) -> bytes:
+        (size,) = self._rng.choices(*VALUE_SIZES)
+        head = self._unique()
+        # Half of the values compress well, half not at all.
+        if self._rng.random() < 0.5:
+            return head.ljust(size, b".")
+        return head + self._rng.randbytes(max(0, size - len(head)))
+
+    def _unique(self) -> bytes:
+        self._number += 1
+        return b"%b%07d" % (self._name, self._number)

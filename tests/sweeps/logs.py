@@ -1,0 +1,225 @@
+"""Commit log and value log on a crashable disk, driven the way the engine drives them.
+
+`Logs` keeps what was submitted and what was acknowledged beside the real logs, so that any state
+that a crash may leave can be judged: see `recover_and_judge`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from random import Random
+from typing import Final
+
+import msgspec
+
+from kiwi_engine.errors import CorruptionError
+from kiwi_engine.fs.protocol import FileSystem
+from kiwi_engine.fs.segment_format import Corruption, TornTail
+from kiwi_engine.testing.crash_fs import CrashFs
+from kiwi_engine.vlog.format import decode_pointer, encode_pointer
+from kiwi_engine.vlog.reader import ValueLogReader
+from kiwi_engine.vlog.writer import ValueLogSettings, ValueLogWriter
+from kiwi_engine.wal.format import Record
+from kiwi_engine.wal.reader import LogPosition, LogReader
+from kiwi_engine.wal.repair import repair_tail
+from kiwi_engine.wal.settings import LogSettings
+from kiwi_engine.wal.writer import LogWriter
+
+WAL: Final = "/data/wal"
+VALUES: Final = "/data/values"
+LARGE_BYTES: Final = 48
+
+Entries = list[tuple[bytes, bytes]]
+
+
+class LostError(AssertionError):
+    """A promise was broken; the message says which."""
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """How a run behaves. `sync_share` 1.0 is `appendfsync always`.
+
+    `values_first`: the value log is synced before the record is written, instead of together with
+    it, so that no record can ever outlive what it points to.
+    """
+
+    segment_bytes: int
+    value_segment_bytes: int
+    sync_share: float
+    values_first: bool
+    equal_sizes: bool
+
+    @classmethod
+    def choose(cls, random: Random) -> Shape:
+        return cls(
+            segment_bytes=random.choice([64, 128, 200, 256]),
+            value_segment_bytes=random.choice([100, 400]),
+            sync_share=random.choice([1.0, 1.0, 0.3]),
+            values_first=random.random() < 0.5,
+            equal_sizes=random.random() < 0.3,
+        )
+
+
+def make_directories(fs: FileSystem) -> None:
+    for path in ("/data", WAL, VALUES):
+        fs.make_directory(path)
+    fs.sync_directory("/data")
+    fs.sync_directory("/")
+
+
+class Logs:
+    """One process' life. `submitted` maps LSNs to entries; `acked` and `released` are LSNs."""
+
+    def __init__(self, fs: CrashFs, shape: Shape, submitted: dict[int, Entries]) -> None:
+        self.fs = fs
+        self.shape = shape
+        self.submitted = submitted
+        position, payloads = recover(fs)
+        self.acked = max(payloads, default=0)
+        self.released = min(payloads, default=position.next_lsn) - 1
+        for lsn in [lsn for lsn in submitted if lsn >= position.next_lsn]:
+            del submitted[lsn]
+        self.log = LogWriter.open(
+            fs, WAL, LogSettings(shape.segment_bytes, recycled_max=2, zero_slice_bytes=70), position
+        )
+        self.values = ValueLogWriter.open(
+            fs, VALUES, ValueLogSettings(shape.value_segment_bytes, allocate_bytes=90)
+        )
+
+    def step(self, random: Random) -> None:
+        """One group, or some background work."""
+        choice = random.random()
+        if choice < 0.12:
+            if self.log.needs_segment:
+                self.log.prepare_segment()
+        elif choice < 0.2:
+            self.released = max(self.released, random.randint(0, self.acked))
+            self.log.release(self.released)
+        else:
+            self.commit(self._some_entries(random), random.random() < self.shape.sync_share)
+
+    def commit(self, entries: Entries, sync: bool) -> None:
+        lsn = self.log.next_lsn
+        self.submitted[lsn] = entries
+        large = [(key, value) for key, value in entries if len(value) >= LARGE_BYTES]
+        pointers = iter(self.values.append(large, lsn) if large else [])
+        if self.shape.values_first:
+            self.values.sync()
+        rows = [
+            (key, encode_pointer(next(pointers)), True)
+            if len(value) >= LARGE_BYTES
+            else (key, value, False)
+            for key, value in entries
+        ]
+        assert self.log.append(msgspec.msgpack.encode(rows)) == lsn
+        if sync:
+            self.sync()
+
+    def sync(self) -> None:
+        self.values.sync()
+        self.log.sync()
+        self.acked = self.log.synced_lsn
+
+    def close(self) -> None:
+        self.sync()
+        self.log.close()
+        self.values.close()
+
+    def _some_entries(self, random: Random) -> Entries:
+        if self.shape.equal_sizes:
+            return [(b"k", random.randbytes(12))]
+        sizes = [random.choice([0, 3, 20, 47, 48, 90, 130]) for _ in range(random.randint(1, 3))]
+        return [(b"k%d" % random.randrange(9), _value(random, size)) for size in sizes]
+
+
+def _value(random: Random, size: int) -> bytes:
+    return random.randbytes(size) if random.random() < 0.7 else b"z" * size
+
+
+def recover(fs: FileSystem) -> tuple[LogPosition, dict[int, Entries]]:
+    """What the engine's recovery does: read, give up what lost its values, repair.
+
+    Returns where the log goes on and the entries of each record.
+    """
+    make_directories(fs)
+    reader = LogReader(fs, WAL)
+    records = list(reader.records())
+    if isinstance(reader.ending, Corruption):
+        raise LostError(f"intact logs are called corrupt: {reader.ending}")
+    position = reader.position
+    assert position is not None
+    values = ValueLogReader(fs, VALUES)
+    cut = next((r for r in reader.unconfirmed() if _entries(values, r) is None), None)
+    if cut is not None:
+        position = position.cut_before(cut)
+        records = [record for record in records if record.lsn < cut.lsn]
+        repair_tail(fs, cut.path, cut.offset)
+    elif isinstance(reader.ending, TornTail):
+        repair_tail(fs, reader.ending.path, reader.ending.offset)
+    found: dict[int, Entries] = {}
+    for record in records:
+        entries = _entries(values, record)
+        if entries is None:
+            raise LostError(f"record {record.lsn} lost a value")
+        found[record.lsn] = entries
+    values.close()
+    return position, found
+
+
+def _entries(values: ValueLogReader, record: Record) -> Entries | None:
+    """What a record holds, values resolved; None if one of them cannot be read."""
+    rows: list[tuple[bytes, bytes, bool]] = msgspec.msgpack.decode(
+        record.payload, type=list[tuple[bytes, bytes, bool]]
+    )
+    try:
+        return [
+            (key, values.read(key, decode_pointer(value)) if large else value)
+            for key, value, large in rows
+        ]
+    except CorruptionError:
+        return None
+
+
+def recover_and_judge(
+    fs: CrashFs, shape: Shape, submitted: dict[int, Entries], acked: int, released: int
+) -> None:
+    """Recover what a crash left, twice, and go on; `LostError` names a broken promise."""
+    found = _judge(fs, submitted, acked, released)
+    logs = Logs(fs, shape, dict(submitted))
+    expected_lsn = max([acked, *found]) + 1
+    if logs.log.next_lsn < expected_lsn:
+        raise LostError(f"LSN {logs.log.next_lsn} would be used again; {expected_lsn} is next")
+    # What recovery showed to clients must outlive the next power failure, new records or not.
+    survivor = fs.crash(0, 0.0)
+    if _judge(survivor, submitted, max(found, default=0), released) != found:
+        raise LostError("a second crash, right after recovery, changed what is recovered")
+    logs.commit([(b"new", b"record")], sync=True)
+    _judge(fs, logs.submitted, logs.acked, released)
+
+
+def _judge(
+    fs: CrashFs, submitted: dict[int, Entries], acked: int, released: int
+) -> dict[int, Entries]:
+    position, found = recover(fs)
+    lsns = sorted(found)
+    if lsns != list(range(position.next_lsn - len(lsns), position.next_lsn)):
+        raise LostError(f"LSNs {lsns} are not dense up to {position.next_lsn}")
+    if position.next_lsn <= acked:
+        raise LostError(f"LSN {acked} was acknowledged, the log ends before {position.next_lsn}")
+    if lsns and lsns[0] > released + 1:
+        raise LostError(f"LSN {lsns[0]} comes first, only {released} are released")
+    for lsn, entries in found.items():
+        if submitted.get(lsn) != entries:
+            raise LostError(f"record {lsn} is {entries}, submitted was {submitted.get(lsn)}")
+    return found
+
+
+@contextmanager
+def replayable(seed: int) -> Iterator[None]:
+    """Name the seed of what fails inside."""
+    try:
+        yield
+    except BaseException as failure:
+        failure.add_note(f"replay: LOG_SWEEP_SEEDS={seed} pytest tests/sweeps -k crash_sweep")
+        raise
