@@ -1,11 +1,12 @@
 """Places where a process may kill itself, for crash tests (shell).
 
-    KIWI_FAILPOINT=NAME:COUNT[:MARKER]
+    KIWI_FAILPOINT=NAME:COUNT[:MARKER][,NAME:COUNT[:MARKER] ...]
 
 The process that comes by the failpoint NAME for the COUNT-th time sends itself SIGKILL there: no
-handler runs, no buffer is flushed. With MARKER, the path of a file, it fires at most once over all
-processes that inherit the variable: the file is created first, and whoever finds it goes on. So a
-restarted storage runtime does not die again, and a test can see that its failpoint was reached.
+handler runs, no buffer is flushed. MARKER is the path of a file. While it exists the failpoint is
+passed by; to fire, it makes the file first. So it fires once over all processes that inherit the
+variable, a restarted storage runtime does not die again, and a test sees that its failpoint was
+reached, and arms it when it likes by removing the file.
 
 Without the variable `hit` is an empty function, chosen when this module is imported. An ill-formed
 value is a `ConfigError`: a crash test that never crashes would prove nothing.
@@ -38,36 +39,46 @@ NAMES: Final = frozenset(
 )
 
 
-def parse(value: str) -> tuple[str, int, str]:
-    """(name, count, marker path or "") of a variable's value; `ConfigError` if it is not one."""
-    name, _, rest = value.partition(":")
-    count, _, marker = rest.partition(":")
-    if name not in NAMES:
-        raise ConfigError([f"{VARIABLE}: no failpoint {name!r}; known: {', '.join(sorted(NAMES))}"])
-    if not count.isascii() or not count.isdigit() or int(count) < 1:
-        raise ConfigError(
-            [f"{VARIABLE}: expected NAME:COUNT with a COUNT of at least 1: {value!r}"]
-        )
-    return name, int(count), marker
+class Failpoint:
+    """One armed place. `passes` is shared by threads: `next` is atomic, so none is missed."""
+
+    def __init__(self, count: int, marker: str) -> None:
+        self.count = count
+        self.marker = marker
+        self.passes = itertools.count(1)
+
+
+def parse(value: str) -> dict[str, Failpoint]:
+    """The failpoints of a variable's value by name; `ConfigError` if it is ill-formed."""
+    found = {}
+    for item in value.split(","):
+        name, _, rest = item.partition(":")
+        count, _, marker = rest.partition(":")
+        if name not in NAMES:
+            known = ", ".join(sorted(NAMES))
+            raise ConfigError([f"{VARIABLE}: no failpoint {name!r}; known: {known}"])
+        if not count.isascii() or not count.isdigit() or int(count) < 1:
+            raise ConfigError([f"{VARIABLE}: expected {name}:COUNT, 1 or more: {item!r}"])
+        found[name] = Failpoint(int(count), marker)
+    return found
 
 
 def _inactive(name: str) -> None:
     """Nothing was asked for."""
 
 
-def _armed(armed_name: str, count: int, marker: str) -> Callable[[str], None]:
-    # `next` is atomic, so threads that share a failpoint cannot both be the COUNT-th or both miss it.
-    passes = itertools.count(1)
-
+def _armed(failpoints: dict[str, Failpoint]) -> Callable[[str], None]:
     def hit(name: str) -> None:
         assert name in NAMES, f"a failpoint must be listed in NAMES: {name}"
-        if name == armed_name and next(passes) == count and _is_first(marker):
+        point = failpoints.get(name)
+        if point and next(point.passes) >= point.count and _may_fire(point.marker):
             os.kill(os.getpid(), signal.SIGKILL)
 
     return hit
 
 
-def _is_first(marker: str) -> bool:
+def _may_fire(marker: str) -> bool:
+    """Without a marker always; with one, only for the process that makes it."""
     if not marker:
         return True
     try:
@@ -79,7 +90,7 @@ def _is_first(marker: str) -> bool:
 
 def resolve(value: str | None) -> Callable[[str], None]:
     """The `hit` function for a value of the variable (None: not set)."""
-    return _inactive if not value else _armed(*parse(value))
+    return _armed(parse(value)) if value else _inactive
 
 
 # hit(name): called where the process could die; returns at once unless armed.

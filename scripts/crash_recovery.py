@@ -19,10 +19,13 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.support.crash_round import CrashTest, Round
+
+VIOLATIONS_SHOWN_MAX: Final = 20
 
 
 def main(words: list[str] | None = None) -> int:
@@ -87,7 +90,7 @@ def run_rounds(test: CrashTest, count: int) -> list[str]:
         report(result, count, test.acknowledged_count - before)
         violations += result.violations
         if result.reached:
-            reached.add(result.failpoint.partition(":")[0])
+            reached.add(result.failpoint)
         if result.violations:
             # What was found is judged once: later rounds would repeat it.
             break
@@ -105,8 +108,11 @@ def report(result: Round, count: int, acknowledged: int) -> None:
         f"{len(result.violations)} violations",
         flush=True,
     )
-    for violation in result.violations:
+    for violation in result.violations[:VIOLATIONS_SHOWN_MAX]:
         print(f"  VIOLATION {violation}", flush=True)
+    hidden = len(result.violations) - VIOLATIONS_SHOWN_MAX
+    if hidden > 0:
+        print(f"  and {hidden} more", flush=True)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ import sys
 from typing import Any, Final
 
 from kiwi_engine.cli.dump_segments import Item, dump_segment
-from kiwi_engine.errors import KiwiError
+from kiwi_engine.cli.problems import reason_of
+from kiwi_engine.errors import KiwiError, LayoutError
 
 _DESCRIPTION: Final = """\
 Show the records of one commit log segment (*.wal) or the entries of one value log segment (*.vlog),
@@ -17,8 +18,8 @@ with their offsets, sizes and, for log records, the changes they make. Reads onl
 have the name it had in its data directory, because its number is part of every checksum.
 """
 _EPILOG: Final = """\
-exit codes: 0 shown; 1 the file ends in a torn tail; 2 wrong usage, or not a segment; 3 could not be
-read; 4 damaged (what precedes the damage is shown)
+exit codes: 0 shown; 1 the file ends in a torn tail; 2 wrong usage, not a segment, or one of another
+version; 4 damaged (what precedes the damage is shown); 5 could not be read
 """
 _EXIT_CODES: Final = {"clean": 0, "torn tail": 1, "corruption": 4}
 _BYTES_SHOWN: Final = 64
@@ -56,10 +57,10 @@ def run(arguments: argparse.Namespace) -> int:
         with open(os.devnull, "w", encoding="ascii") as nowhere:
             os.dup2(nowhere.fileno(), sys.stdout.fileno())
         return 0
-    except (ValueError, FileNotFoundError, IsADirectoryError) as error:
-        return _fail(2, str(error))
+    except (ValueError, FileNotFoundError, IsADirectoryError, LayoutError) as error:
+        return _fail(2, reason_of(error))
     except (KiwiError, OSError) as error:
-        return _fail(3, str(error))
+        return _fail(5, reason_of(error))
     return code
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -33,13 +34,13 @@ def dump_segment(path: str, bytes_max: int) -> Iterator[Item]:
     The last item has an `ending` of clean, torn tail or corruption, which is judged as if this were
     the last segment of its log. `ValueError` if the name is not that of a segment.
     """
-    if path.endswith(WAL.suffix):
-        WAL.number(path)
-        return _dump_log(path, bytes_max)
-    if path.endswith(VLOG.suffix):
-        VLOG.number(path)
-        return _dump_values(path, bytes_max)
-    raise ValueError(f"{path} is not named like a segment (*{WAL.suffix} or *{VLOG.suffix})")
+    dumps = {WAL: _dump_log, VLOG: _dump_values}
+    for kind, dump in dumps.items():
+        if kind.numbers([os.path.basename(path)]):
+            return dump(path, bytes_max)
+    raise ValueError(
+        f"{path} is not named like a segment (ten digits, {WAL.suffix} or {VLOG.suffix})"
+    )
 
 
 def _dump_log(path: str, bytes_max: int) -> Iterator[Item]:

@@ -9,10 +9,11 @@ from typing import Any, Final
 
 import msgspec
 
+from kiwi_engine.cli.problems import reason_of
 from kiwi_engine.cli.progress import TerminalProgress
 from kiwi_engine.engine.inspect import inspect_directory
 from kiwi_engine.engine.inspect_report import DirectoryReport
-from kiwi_engine.errors import KiwiError
+from kiwi_engine.errors import KiwiError, LayoutError
 from kiwi_engine.fs.posix import PosixFileSystem
 
 _DESCRIPTION: Final = """\
@@ -22,8 +23,8 @@ All checksums of both logs are checked. Nothing is ever changed and no lock is t
 runs there is named. A start clears a torn tail by itself and refuses corruption.
 """
 _EPILOG: Final = """\
-exit codes: 0 clean; 1 a torn tail only, nothing acknowledged is lost; 2 wrong usage, or not a data
-directory; 3 something could not be read; 4 corruption
+exit codes: 0 clean; 1 a torn tail only, nothing acknowledged is lost; 2 wrong usage, no data
+directory, or one of another version; 4 corruption; 5 something could not be read
 """
 
 
@@ -52,12 +53,12 @@ def run(arguments: argparse.Namespace) -> int:
             report = inspect_directory(
                 PosixFileSystem(), arguments.directory, verify=arguments.verify, progress=progress
             )
-    except (NotADirectoryError, FileNotFoundError) as error:
-        print(f"kiwi-engine: {error}", file=sys.stderr)
+    except (NotADirectoryError, LayoutError) as error:
+        print(f"kiwi-engine: {reason_of(error)}", file=sys.stderr)
         return 2
     except (KiwiError, OSError) as error:
-        print(f"kiwi-engine: {error}", file=sys.stderr)
-        return 3
+        print(f"kiwi-engine: {reason_of(error)}", file=sys.stderr)
+        return 5
     if arguments.json:
         document = msgspec.to_builtins(report) | {"exit_code": report.exit_code}
         print(json.dumps(document, indent=2))

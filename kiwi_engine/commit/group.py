@@ -18,7 +18,17 @@ PendingReply = tuple[int, bytes, int]
 class Group:
     """Changes are physical and applied as: first `ranges` are deleted, then `changes` are set."""
 
-    __slots__ = ("bytes", "changes", "large", "lsn", "opened_ns", "ranges", "replies", "requests")
+    __slots__ = (
+        "bytes",
+        "changes",
+        "large",
+        "lsn",
+        "may_grow",
+        "opened_ns",
+        "ranges",
+        "replies",
+        "requests",
+    )
 
     def __init__(self, opened_ns: int) -> None:
         self.opened_ns = opened_ns
@@ -29,6 +39,8 @@ class Group:
         self.replies: list[PendingReply] = []
         self.requests = 0
         self.bytes = 0
+        # False once its generation is sealed: what it holds then is what will be drained.
+        self.may_grow = True
         # Set by the log thread; 0 while the group is not in the log.
         self.lsn = 0
 

@@ -85,10 +85,21 @@ class Pipeline:
         """A group to fill: the waiting one if it may still grow, else a new one."""
         with self._condition:
             group = self._ready
-            if group is not None and not isinstance(decide(self._facts(group), self.limits), Commit):
-                self._ready = None
-                return group
+            if group is not None and group.may_grow:
+                if not isinstance(decide(self._facts(group), self.limits), Commit):
+                    self._ready = None
+                    return group
         return Group(monotonic_ns())
+
+    def keep_waiting_as_it_is(self) -> None:
+        """The waiting group may not be taken back: its generation is sealed.
+
+        If it grew after that, its record would hold later values than the generation that is
+        drained under its LSN, and a recovery, which skips applied records, would lose them.
+        """
+        with self._condition:
+            if self._ready is not None:
+                self._ready.may_grow = False
 
     def offer(self, group: Group) -> None:
         """Hand a group over; waits while another one waits already (the pipeline's bound)."""

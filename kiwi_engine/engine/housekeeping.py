@@ -54,6 +54,7 @@ class Housekeeping:
         self._disk_checked_ns = 0
         self._release_checked_ns = 0
         self._is_failed = False
+        store.settle_drain = self.finish_drain
 
     def maintain(self) -> None:
         """Merge what ended and start what is due; a few microseconds if nothing is."""
@@ -71,10 +72,16 @@ class Housekeeping:
             self._disk_checked_ns = now_ns
             self._check_disk()
 
+    def finish_drain(self) -> None:
+        """Wait for the drain that is under way, if one is, and merge it."""
+        if self.jobs.is_running("drain"):
+            self._ended(*self.jobs.wait("drain"))
+
     def seal(self) -> None:
         """Close the open generation, so that it is drained as soon as it is durable."""
         store = self._store
         assert store.draining is None, "one generation is drained at a time"
+        self._pipeline.keep_waiting_as_it_is()
         store.draining = store.generation
         store.open_generation(monotonic_ns())
 

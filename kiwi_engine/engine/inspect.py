@@ -105,8 +105,6 @@ class _Inspection:
         self._log = LogInspector(fs, paths.wal, progress)
         self._values = ValueLogInspector(fs, paths.values, progress)
         self._applied_lsn = 0
-        # The first record that recovery would give up because its value is not there.
-        self._cut_lsn = 0
 
     def run(self, owner: int | None, layout: Layout | None, *, verify: bool) -> DirectoryReport:
         """Inspect everything and put the report together."""
@@ -153,21 +151,17 @@ class _Inspection:
 
     def _classify(self, log: LogReport) -> Case:
         ending = _ENDING_WORDS[log.ending]
-        last_lsn = log.last_lsn
-        if self._cut_lsn:
-            ending, last_lsn = "torn", self._cut_lsn - 1
-        first_lsn = log.first_lsn if log.first_lsn <= last_lsn else 0
-        return classify(RecoveryFacts(ending, first_lsn, last_lsn, self._applied_lsn))
+        return classify(RecoveryFacts(ending, log.first_lsn, log.last_lsn, self._applied_lsn))
 
     def _records_to_replay(self, log: LogReport, case: Case | None) -> int:
         if case is None or case.refuses:
             return 0
-        last_lsn = self._cut_lsn - 1 if self._cut_lsn else log.last_lsn
-        return max(0, last_lsn - max(self._applied_lsn, log.first_lsn - 1))
+        return max(0, log.last_lsn - max(self._applied_lsn, log.first_lsn - 1))
 
     def _check_log_pointers(self, read_values: bool) -> None:
         """Whether the values are there that the log's records rely on.
 
+        A value is synced before its record is written, so every intact record has its values.
         What the index holds already may have been overwritten and reclaimed since: the index's own
         pointers say what is needed of that.
         """
@@ -182,17 +176,10 @@ class _Inspection:
             reader.close()
 
     def _missing_value(self, entry: LogPointer) -> None:
-        record, segment = entry.record, entry.pointer.segment
-        if entry.confirmed:
-            self._values.torn.pop(segment, None)
-            reason = f"the value that the log record with LSN {record.lsn} points to is not intact"
-            self._findings.add(
-                "corruption", self._values.path(segment), entry.pointer.offset, reason
-            )
-        elif not self._cut_lsn:
-            self._cut_lsn = record.lsn
-            reason = f"LSN {record.lsn} was never synced, and its value is not intact"
-            self._findings.add("torn tail", record.path, record.offset, reason)
+        self._values.torn.pop(entry.pointer.segment, None)
+        path, offset = self._values.path(entry.pointer.segment), entry.pointer.offset
+        reason = f"the log record with LSN {entry.lsn} points to a value that is not there"
+        self._findings.add("corruption", path, offset, reason)
 
     def _judge_torn_values(self) -> None:
         """A torn value log segment is damage if the index needs what was torn off."""

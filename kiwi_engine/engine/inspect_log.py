@@ -27,12 +27,11 @@ from kiwi_engine.wal.reader import LogReader
 
 
 class LogPointer(NamedTuple):
-    """A log record that says where the value of `key` lies. `confirmed`: the record was synced."""
+    """The log record with `lsn` says where the value of `key` lies."""
 
     key: bytes
     pointer: Pointer
-    record: Record
-    confirmed: bool
+    lsn: int
 
 
 class LogInspector:
@@ -92,7 +91,6 @@ class LogInspector:
             records=self._records,
             first_lsn=self._first_lsn,
             last_lsn=self._last_lsn,
-            unconfirmed=sum(1 for _ in self._reader.unconfirmed()) if position else 0,
             torn_bytes=torn_bytes(self._fs, self.ending),
             ending=ending_word(self.ending),
         )
@@ -109,13 +107,9 @@ class LogInspector:
 
     def pointers(self, from_lsn: int) -> Iterator[LogPointer]:
         """Where the values of the records from `from_lsn` on lie; reads the log once more."""
-        position = self._reader.position
-        assert position is not None, "a log with corruption has no end to judge by"
         for record in LogReader(self._fs, self._directory).records(from_lsn):
-            in_last_segment = WAL.number(record.path) == position.segment
-            confirmed = not in_last_segment or record.offset < position.synced_offset
             for key, pointer in pointers_of(record):
-                yield LogPointer(key, pointer, record, confirmed)
+                yield LogPointer(key, pointer, record.lsn)
 
 
 def pointers_of(record: Record) -> list[tuple[bytes, Pointer]]:

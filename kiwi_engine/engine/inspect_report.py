@@ -25,7 +25,7 @@ FINDINGS_MAX: Final = 100
 _EXIT_CODES: Final[dict[Verdict, int]] = {
     "clean": 0,
     "torn tail": 1,
-    "unreadable": 3,
+    "unreadable": 5,
     "corruption": 4,
 }
 _WORST_FIRST: Final[tuple[Verdict, ...]] = ("corruption", "unreadable", "torn tail")
@@ -48,10 +48,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class LogReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The commit log. `torn_bytes`: length of the cut-off write at its end. LSN 0 means none.
-
-    `unconfirmed`: intact records at the end that no later record calls synced.
-    """
+    """The commit log. `torn_bytes`: length of the cut-off write at its end. LSN 0 means none."""
 
     segments: int
     prepared_segments: int
@@ -61,7 +58,6 @@ class LogReport(msgspec.Struct, frozen=True, kw_only=True):
     records: int
     first_lsn: int
     last_lsn: int
-    unconfirmed: int
     torn_bytes: int
     ending: EndingWord
 

@@ -23,6 +23,10 @@ class BackgroundJobs:
         """Whether it was started and its result not collected yet."""
         return name in self._running
 
+    def wait(self, name: str) -> tuple[str, Any, BaseException | None]:
+        """Wait until a running job ends, and collect it."""
+        return self._ended(name)
+
     def collect(self) -> list[tuple[str, Any, BaseException | None]]:
         """(name, result, error) of the jobs that ended since the last call."""
         ended = [name for name, future in self._running.items() if future.done()]

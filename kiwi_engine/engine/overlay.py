@@ -7,7 +7,7 @@ older one over the index; `overlay` does that for ranges, lazily.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 
 from sortedcontainers import SortedList
 
@@ -23,7 +23,7 @@ class Generation:
     the durable part can be rebuilt should the log fail.
     """
 
-    __slots__ = ("_order", "bytes", "entries", "groups", "opened_ns", "ranges")
+    __slots__ = ("_order", "_seen", "bytes", "entries", "groups", "opened_ns", "ranges")
 
     def __init__(self, opened_ns: int) -> None:
         self.entries: dict[bytes, Entry] = {}
@@ -31,7 +31,9 @@ class Generation:
         self.groups: list[Group] = []
         self.bytes = 0
         self.opened_ns = opened_ns
-        self._order: SortedList = SortedList()
+        # Keys by their first byte, in order, and how many of `entries` they are.
+        self._order: dict[bytes, _LazyOrder] = {}
+        self._seen = 0
 
     def covers(self, key: bytes) -> bool:
         """Whether a range deletion of this generation hides `key` in what lies below."""
@@ -40,7 +42,7 @@ class Generation:
     def delete_range(self, begin: bytes, end: bytes) -> None:
         for key in [key for key in self.entries if begin <= key < end]:
             del self.entries[key]
-        self._order = SortedList()
+        self._order, self._seen = {}, 0
         self.ranges.append((begin, end))
 
     def absorb(self, group: Group) -> None:
@@ -53,18 +55,47 @@ class Generation:
 
     def rows(self, begin: bytes, end: bytes, reverse: bool) -> Iterator[Row]:
         """(key, entry) in [begin, end), in order, deletions included."""
-        order = self._sorted_keys()
-        keys = order.irange(begin, end, inclusive=(True, False), reverse=reverse)
+        self._note_new_keys()
+        tables = sorted(
+            (table for table in self._order if begin[:1] <= table <= end[:1]), reverse=reverse
+        )
+        keys = chain.from_iterable(
+            self._order[table].between(begin, end, reverse) for table in tables
+        )
         entries = self.entries
         return ((key, entries[key]) for key in keys)
 
-    def _sorted_keys(self) -> SortedList:
-        """Sorted lazily: a write costs nothing here, a range sorts what came since the last one."""
-        added = len(self.entries) - len(self._order)
-        if added:
-            # Keys are only ever added (`delete_range` starts anew): the last ones are the new ones.
-            self._order.update(islice(reversed(self.entries), added))
-        return self._order
+    def _note_new_keys(self) -> None:
+        """A write costs nothing here: a range looks at the keys that came since the last one."""
+        added = len(self.entries) - self._seen
+        self._seen += added
+        # Keys are only ever added (`delete_range` starts anew): the last ones are the new ones.
+        for key in islice(reversed(self.entries), added):
+            order = self._order.get(key[:1])
+            if order is None:
+                order = self._order[key[:1]] = _LazyOrder()
+            order.unsorted.append(key)
+
+
+class _LazyOrder:
+    """Keys with one first byte: those of the keyspace and those of the expiry index, say, apart,
+    so that the walk over due deadlines does not sort every key that was written since.
+    """
+
+    __slots__ = ("_sorted", "unsorted")
+
+    def __init__(self) -> None:
+        self.unsorted: list[bytes] = []
+        self._sorted: SortedList = SortedList()
+
+    def between(self, begin: bytes, end: bytes, reverse: bool) -> Iterator[bytes]:
+        if self.unsorted:
+            self._sorted.update(self.unsorted)
+            self.unsorted = []
+        keys: Iterator[bytes] = self._sorted.irange(
+            begin, end, inclusive=(True, False), reverse=reverse
+        )
+        return keys
 
 
 def overlay(

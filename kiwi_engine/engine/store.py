@@ -13,7 +13,7 @@ commands of the same thread but to no client, since replies wait for their group
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from kiwi_engine.commit.group import Entry, Group
@@ -46,6 +46,8 @@ class Store:
         self._tally = tally
         self.clean = clean
         self.value_threshold = value_threshold
+        # Returns when no drain is under way; set by the engine's housekeeping.
+        self.settle_drain: Callable[[], None] = lambda: None
         # How many entries of the index count for each counter, as of the last finished drain.
         self.counters: Counter[bytes] = Counter()
         self.draining: Generation | None = None
@@ -173,6 +175,8 @@ class Store:
         Walks what is pending, and asks the index about those of its keys that nothing in memory
         knows: no write pays for the exactness of `DBSIZE` (docs/decisions/0005-exact-dbsize.md).
         """
+        # While a drain is under way the index is newer than `counters`.
+        self.settle_drain()
         totals = Counter(self.counters)
         pending: dict[bytes, Entry] = dict(self.draining.entries) if self.draining else {}
         pending.update(self.generation.entries)

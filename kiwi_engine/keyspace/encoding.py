@@ -28,6 +28,9 @@ KIND_NAMES: Final = (b"string",)
 
 DEADLINE_END: Final = 9  # where the payload of an expiring value begins
 
+DEADLINE_MS_MAX: Final = 2**63 - 1
+EXPIRY_END: Final = b"y"  # behind all entries of the expiry index
+
 META_NAMESPACES: Final = b"mnamespaces"
 META_DEAD: Final = b"mdead/"
 META_DEAD_END: Final = b"mdead0"

@@ -157,6 +157,8 @@ class Keyspace:
         Returns the number of entries removed; `limit` means that there may be more. A key goes only
         if the entry is its deadline still.
         """
+        if self.expiry.floor_ms > now_ms:
+            return 0
         begin = encoding.expiry_bound(self.expiry.floor_ms)
         end = encoding.expiry_bound(now_ms)
         due = [key for key, _ in islice(self._store.range(begin, end), limit)]
@@ -170,8 +172,16 @@ class Keyspace:
                 home.expire_at(entry.key, entry.deadline_ms)
         for stored_key in due:
             self._store.delete(stored_key)
-        self.expiry.floor_ms = entries[-1].deadline_ms if len(due) == limit else now_ms
+        is_done = len(due) < limit
+        self.expiry.floor_ms = self._next_deadline_ms(now_ms) if is_done else entries[-1].deadline_ms
         return len(due)
+
+    def _next_deadline_ms(self, now_ms: int) -> int:
+        """The earliest deadline from `now_ms` on: until then the cycle need not look again."""
+        later = self._store.range(encoding.expiry_bound(now_ms), encoding.EXPIRY_END)
+        for key, _ in later:
+            return encoding.parse_expiry_key(key).deadline_ms
+        return encoding.DEADLINE_MS_MAX
 
     # Facts
 

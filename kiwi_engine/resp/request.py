@@ -75,35 +75,42 @@ class RequestParser:
         """Bytes received of the unfinished command."""
         return self._pending_bytes
 
-    def advance(self, data: bytes, commands: list[list[bytes]], count_max: int = _NO_BOUND) -> int:
-        """Append the commands that become complete with `data` to `commands`.
+    def advance(
+        self, data: bytes, commands: list[list[bytes]], count_max: int = _NO_BOUND, start: int = 0
+    ) -> int:
+        """Append the commands that become complete with `data[start:]` to `commands`.
 
-        Returns how many bytes of `data` were taken: all, unless `count_max` commands became
-        complete before. Raises `ProtocolError`; `commands` then holds what preceded the error.
+        Returns the position in `data` up to which it was taken: its end, unless `count_max`
+        commands became complete before. Raises `ProtocolError`; `commands` then holds what
+        preceded the error.
         """
-        prefix = len(self._line)
-        if prefix:
-            data = self._line + data
+        held = len(self._line)
+        if held:
+            data = self._line + data[start:]
             self._line = b""
-        position = command_start = 0
+            shift, position = start - held, 0
+        else:
+            shift, position = 0, start
+        command_start = position
         count_max += len(commands)
         end = len(data)
         while position < end and len(commands) < count_max:
+            if not self._missing:
+                if data[position] == _ASTERISK:
+                    position = self._take_count(data, position)
+                else:
+                    position = self._take_inline(data, position, commands)
             if self._missing:
                 position = self._take_arguments(data, position)
-            elif data[position] == _ASTERISK:
-                position = self._take_count(data, position)
-            else:
-                position = self._take_inline(data, position, commands)
             if not self._missing and not self._line:
                 if self._arguments:
                     commands.append(self._arguments)
                     self._arguments = []
                 self._pending_bytes = 0
                 command_start = position
-        if not self.at_boundary:
-            self._count_pending(end - max(command_start, prefix))
-        return position - prefix
+        if self._missing or self._line:
+            self._count_pending(end - max(command_start, held))
+        return position + shift
 
     def _count_pending(self, received: int) -> None:
         self._pending_bytes += received

@@ -77,7 +77,8 @@ class StorageRuntime:
         engine, execute = self.engine, self.executor.execute
         now_ms = wall_ms()
         engine.begin()
-        self.executor.refusal = engine.refusal
+        refusal = self.executor.refusal = engine.refusal
+        self.keyspace.expiry.may_write = refusal is None
         for run in runs:
             replies = execute(run.db, run.resp3, run.commands, now_ms)
             engine.answer(run.id, b"".join(replies), len(replies))

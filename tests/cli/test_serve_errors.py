@@ -32,7 +32,7 @@ def test_all_problems_of_all_sources_are_reported(tmp_path: Path) -> None:
     )
     assert result.returncode == 2
     assert result.stdout == ""
-    for word in ("70000", "prot", "sometimes", "many", "KIWI_NOSUCH", "--value-treshold"):
+    for word in ("70000", "prot", "sometimes", "many", "KIWI_NOSUCH", "value-treshold"):
         assert word in result.stderr
     assert f"{file}:1" in result.stderr or "line 1" in result.stderr
     assert "Traceback" not in result.stderr

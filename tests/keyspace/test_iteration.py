@@ -41,7 +41,9 @@ def filled(count: int) -> Database:
 @pytest.mark.parametrize("count", [1, 10, 99, 100, 101])
 def test_pages_have_the_size_asked_for(count: int) -> None:
     pages = whole_scan(filled(100), count)
-    assert sorted(key for page in pages for key in page) == sorted(b"key:%d" % n for n in range(100))
+    assert sorted(key for page in pages for key in page) == sorted(
+        b"key:%d" % n for n in range(100)
+    )
     assert all(len(page) == count for page in pages[:-1])
     assert len(pages) == -(-100 // count)
 

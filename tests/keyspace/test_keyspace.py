@@ -74,6 +74,20 @@ def test_reclaim_without_deadlines_is_one_range_deletion() -> None:
     assert keyspace.dead_namespaces == 0
 
 
+def test_reclaim_begins_again_after_a_rollback() -> None:
+    store = new_store()
+    keyspace = new_keyspace(store)
+    fill(keyspace, 0, 5, NOW + 5)
+    keyspace.flush([0])
+    before = store.snapshot()
+    keyspace.reclaim(3)
+    store.restore(before)
+    keyspace.reload()
+    while keyspace.reclaim(3):
+        pass
+    assert store.snapshot().keys() == {encoding.META_NAMESPACES}
+
+
 def test_numbers_of_namespaces_are_never_used_again() -> None:
     store = new_store()
     seen = set(range(16))
@@ -111,7 +125,9 @@ def test_reload_follows_a_rollback() -> None:
     assert keyspace.dead_namespaces == 0
     assert keyspace.database(0).get(b"a", NOW) == b"1"
     assert [keyspace.database(n).namespace for n in range(3)] == [0, 1, 2]
-    assert keyspace.expire_cycle(NOW + 1, 10) == 1, "the entry is back, so the cycle must look again"
+    assert keyspace.expire_cycle(NOW + 1, 10) == 1, (
+        "the entry is back, so the cycle must look again"
+    )
 
 
 def test_the_number_of_databases_may_change() -> None:

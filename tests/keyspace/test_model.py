@@ -162,5 +162,5 @@ class KeyspaceMachine(RuleBasedStateMachine):
 
 TestKeyspaceAgainstItsModel = KeyspaceMachine.TestCase
 TestKeyspaceAgainstItsModel.settings = settings(
-    max_examples=150, stateful_step_count=40, deadline=None, derandomize=True, print_blob=True
+    max_examples=80, stateful_step_count=40, deadline=None, derandomize=True, print_blob=True
 )

@@ -126,9 +126,40 @@ def test_pipelines_take_the_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
     assert count_fast(monkeypatch, SET * 100 + SET[:-9]) == 101
 
 
-@pytest.mark.parametrize("byte", [b"=", b"+", b"(", b">", b"~", b"%", b"|"])
-def test_type_bytes_of_replies_avoid_hiredis(monkeypatch: pytest.MonkeyPatch, byte: bytes) -> None:
-    assert count_fast(monkeypatch, SET + encode(b"GET", byte)) == 0
+# What hiredis would take for a list or a text of another kind.
+@pytest.mark.parametrize("text", [b">1", b"~1", b"%2", b"|3", b"(4", b"(-", b"+ =1"])
+def test_possible_headers_avoid_hiredis(monkeypatch: pytest.MonkeyPatch, text: bytes) -> None:
+    assert count_fast(monkeypatch, SET + encode(b"GET", text)) == 0
+
+
+@pytest.mark.parametrize("text", [b"a+b", b"x=1", b"(a) > b | c ~ 100%", b"+=", b"+" * 5000])
+def test_ordinary_text_takes_the_fast_path(monkeypatch: pytest.MonkeyPatch, text: bytes) -> None:
+    assert count_fast(monkeypatch, SET * 2 + encode(b"SET", b"k", text)) > 3
+
+
+@pytest.mark.parametrize(
+    "alien",
+    [
+        b"+PING\r\n",
+        b"*1\r\n+PING\r\n",
+        b"*1\r\n=8\r\ntxt:PING\r\n",
+        b"*2\r\n+PI\r\n=8\r\ntxt:PING\r\n",
+        b"*1\r\n(12\r\n",
+        b"~1\r\n$1\r\na\r\n",
+        b">1\r\n$1\r\na\r\n",
+        b"|1\r\n$1\r\na\r\n$1\r\nb\r\n",
+        b"%1\r\n$1\r\na\r\n$1\r\nb\r\n",
+        b":7\r\n",
+        b"*1\r\n:7\r\n",
+        b"*1\r\n_\r\n",
+        b"*1\r\n*1\r\n$1\r\na\r\n",
+    ],
+)
+def test_replies_are_not_requests(alien: bytes) -> None:
+    for data in (alien, SET + alien, SET * 2 + alien + SET):
+        for cut in range(len(data)):
+            chunks = [data[:cut], data[cut:]]
+            assert read(RequestReader(), chunks) == strict(data, Limits()), chunks
 
 
 def test_long_commands_avoid_hiredis(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,3 +212,14 @@ def test_held_bytes_come_before_new_ones() -> None:
     reader = RequestReader(Limits(authenticated=False))
     assert reader.feed(encode(b"AUTH", b"p") + SET[:10]) == [[b"AUTH", b"p"]]
     assert reader.feed(SET[10:]) == [[b"SET", b"key:1", b"value"]]
+
+
+def test_many_logins_in_a_chunk() -> None:
+    reader = RequestReader(Limits(authenticated=False))
+    chunk = b"AUTH x\r\n" * 1000 + b"PING\r\nPI"
+    commands = reader.feed(chunk)
+    while reader.held:
+        assert len(commands) < 1001
+        commands += reader.feed(b"")
+    assert commands == [[b"AUTH", b"x"]] * 1000 + [[b"PING"]]
+    assert reader.feed(b"NG\r\n") == [[b"PING"]]

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from kiwi_engine import clock
+from kiwi_engine.failpoints import NAMES, VARIABLE
 from kiwi_engine.testing.oracle import Stream
 from tests.support.client import Client, ErrorReply
 from tests.support.crash_client import CrashClient, ReadBackError, SharedCounter, read_back
@@ -26,18 +27,8 @@ from tests.support.workload import SHARED_COUNTER, VALUE_THRESHOLD, Workload
 
 Victim = Literal["all", "storage"]
 
-# Failpoint and the largest pass at which a round may ask for it; "" is a kill by timer.
-FAILPOINTS: Final = {
-    "": 0,
-    "before-reply": 200,
-    "drain": 10,
-    "index-flush": 2,
-    "recovery": 1,
-    "segment-rotate": 6,
-    "vlog-append": 100,
-    "wal-append": 200,
-    "wal-sync": 200,
-}
+# Where a round may crash; "" is a kill by timer.
+CRASHES: Final = ("", *sorted(NAMES))
 # So small that every round rotates segments, drains and flushes several times.
 TINY_LIMITS: Final[dict[str, str | int]] = {
     "value-threshold": VALUE_THRESHOLD,
@@ -50,6 +41,8 @@ TINY_LIMITS: Final[dict[str, str | int]] = {
     "rocksdb-write-buffer-size": 65_536,
 }
 LOAD_SECONDS: Final = (0.2, 0.8)
+# In so many rounds the server is stopped gracefully and started before the load.
+GRACEFUL_RESTART_SHARE: Final = 0.1
 FAILPOINT_TIMEOUT_SECONDS: Final = 4.0
 RECOVERY_TIMEOUT_SECONDS: Final = 30.0
 # Bursts that every client must complete after a storage crash before the next one.
@@ -67,9 +60,9 @@ class Round:
     violations: list[str] = field(default_factory=list)
 
     @property
-    def in_recovery(self) -> bool:
-        """The failpoint lies in the recovery after a crash by timer."""
-        return self.failpoint.startswith("recovery:")
+    def by_timer(self) -> bool:
+        """No failpoint, or one in the recovery that follows a crash by timer."""
+        return self.failpoint in ("", "recovery")
 
     def describe(self) -> str:
         if not self.failpoint:
@@ -86,9 +79,10 @@ class CrashTest:
         self.victim = victim
         self.refusals: Tally[str] = Tally()
         self._counter = SharedCounter()
-        self._server = kiwi(directory / "data", TINY_LIMITS)
+        self._markers = {name: directory / f"failpoint-{name}" for name in NAMES}
+        failpoints = ",".join(f"{name}:1:{path}" for name, path in self._markers.items())
+        self._server = kiwi(directory / "data", TINY_LIMITS, environment={VARIABLE: failpoints})
         self._clients = [self._make_client(number) for number in range(clients)]
-        self._marker = directory / "failpoint-reached"
 
     @property
     def acknowledged_count(self) -> int:
@@ -98,13 +92,9 @@ class CrashTest:
     def run_round(self, number: int) -> Round:
         """Load, crash, recover and compare once."""
         rng = random.Random(f"{self.seed}:{number}")
-        result = Round(number, _choose_failpoint(rng))
-        self._server.environment = {}
-        if result.failpoint:
-            self._server.environment["KIWI_FAILPOINT"] = f"{result.failpoint}:{self._marker}"
+        result = Round(number, _choose_crash(self.seed, number))
         try:
-            self._arm(bool(result.failpoint) and not result.in_recovery)
-            self._start()
+            self._start(gracefully=rng.random() < GRACEFUL_RESTART_SHARE)
             if self.victim == "all":
                 self._crash_everything(rng, result)
             else:
@@ -132,33 +122,39 @@ class CrashTest:
         may_disconnect = self.victim == "all"
         return CrashClient(workload, stream, self._counter, may_disconnect=may_disconnect)
 
-    def _arm(self, armed: bool) -> None:
-        """A failpoint fires while its marker does not exist, and makes it."""
-        if armed:
-            self._marker.unlink(missing_ok=True)
-        else:
-            self._marker.touch()
+    def _arm(self, failpoint: str) -> None:
+        """Let `failpoint` fire at its next pass."""
+        self._markers[failpoint].unlink(missing_ok=True)
 
-    def _start(self) -> None:
-        """Start the server; once more if a failpoint ended it before it was ready."""
-        if self._server.process is not None:
+    def _disarm(self) -> None:
+        for marker in self._markers.values():
+            marker.touch()
+
+    def _start(self, *, gracefully: bool = False) -> None:
+        """Have the server running; stop it in an orderly way before if asked to."""
+        if self._server.process is not None and gracefully:
             self._server.stop()
-        try:
-            self._server.start()
-        except ServerFailedError:
-            if not self._marker.exists():
-                raise
-            self._server.kill()
+        if self._server.process is None:
+            self._disarm()
             self._server.start()
 
     def _crash_everything(self, rng: random.Random, result: Round) -> None:
         self._start_clients()
         self._wait_for_crash(rng, result)
-        self._arm(result.in_recovery)
         self._server.kill()
         self._finish_clients(result)
+        if result.failpoint == "recovery":
+            self._recover_twice(result)
         self._start()
-        result.reached |= result.in_recovery and self._marker.exists()
+
+    def _recover_twice(self, result: Round) -> None:
+        """A crash in the middle of the recovery, for which the storage process is started."""
+        self._arm("recovery")
+        try:
+            self._server.start()
+        except ServerFailedError:
+            self._server.kill()
+        result.reached = self._markers["recovery"].exists()
 
     def _crash_storage(self, rng: random.Random, result: Round) -> None:
         """Two crashes under the same connections: the round's own, then one by timer."""
@@ -166,10 +162,13 @@ class CrashTest:
             storage_process_id = _storage_process_id(control)
             self._start_clients()
             self._wait_for_crash(rng, result)
-            self._arm(result.in_recovery)
+            if result.failpoint == "recovery":
+                self._arm("recovery")
             _kill(storage_process_id)
             storage_process_id = self._wait_for_recovery(control, storage_process_id)
-            result.reached |= result.in_recovery and self._marker.exists()
+            if result.failpoint == "recovery":
+                result.reached = self._markers["recovery"].exists()
+            self._disarm()
             clock.sleep(rng.uniform(*LOAD_SECONDS))
             _kill(storage_process_id)
             self._wait_for_recovery(control, storage_process_id)
@@ -187,14 +186,15 @@ class CrashTest:
             client.refusals.clear()
 
     def _wait_for_crash(self, rng: random.Random, result: Round) -> None:
-        """Let the clients work until the failpoint was reached, or the moment has come."""
-        by_timer = not result.failpoint or result.in_recovery
-        seconds = rng.uniform(*LOAD_SECONDS) if by_timer else FAILPOINT_TIMEOUT_SECONDS
-        deadline_ns = clock.monotonic_ns() + int(seconds * 1e9)
-        while clock.monotonic_ns() < deadline_ns:
-            if not by_timer and self._marker.exists():
-                result.reached = True
-                return
+        """Let the clients work for a while, then until the failpoint is reached."""
+        clock.sleep(rng.uniform(*LOAD_SECONDS))
+        if result.by_timer:
+            return
+        self._arm(result.failpoint)
+        marker = self._markers[result.failpoint]
+        deadline_ns = clock.monotonic_ns() + int(FAILPOINT_TIMEOUT_SECONDS * 1e9)
+        while not result.reached and clock.monotonic_ns() < deadline_ns:
+            result.reached = marker.exists()
             clock.sleep(_POLL_SECONDS)
 
     def _wait_for_recovery(self, control: Client, dead_process_id: int) -> int:
@@ -230,9 +230,10 @@ class CrashTest:
                 result.violations.append(f"DBSIZE says {size}, {present} keys can be read")
 
 
-def _choose_failpoint(rng: random.Random) -> str:
-    name = rng.choice([*FAILPOINTS, ""])
-    return f"{name}:{rng.randint(1, FAILPOINTS[name])}" if name else ""
+def _choose_crash(seed: int, number: int) -> str:
+    """All kinds of crash in turn, in a new order each time."""
+    cycle, place = divmod(number - 1, len(CRASHES))
+    return random.Random(f"{seed}:order:{cycle}").sample(CRASHES, len(CRASHES))[place]
 
 
 def _kill(process_id: int) -> None:

@@ -32,7 +32,8 @@ class Sweep:
         fs = CrashFs(sector_bytes=self.random.choice([8, 32, 64]))
         make_directories(fs)
         for _ in range(lives):
-            self.logs = Logs(fs, self.shape, self.submitted)
+            released = self.logs.released if self.logs else 0
+            self.logs = Logs(fs, self.shape, self.submitted, released)
             fs.watch = self._before
             for _ in range(steps):
                 self.logs.step(self.random)
@@ -57,14 +58,21 @@ class Sweep:
             survivor = logs.fs.crash(self.random.getrandbits(32), keep, torn=torn)
             if self.random.random() < 0.2:
                 survivor = self._crash_recovery(survivor, keep)
-            recover_and_judge(survivor, self.shape, self.submitted, logs.acked, logs.released)
+            recover_and_judge(
+                survivor,
+                self.shape,
+                self.submitted,
+                logs.acked,
+                logs.released,
+                thorough=self.random.random() < 0.25,
+            )
             self.crashes += 1
 
     def _crash_recovery(self, fs: CrashFs, keep: float) -> CrashFs:
         """The power fails again while the remains are recovered."""
         fs.watch = LosePowerAt(self.random.randint(1, 12))
         try:
-            Logs(fs, self.shape, dict(self.submitted))
+            Logs(fs, self.shape, dict(self.submitted), self.logs.released if self.logs else 0)
         except PowerLossError:
             self.crashes += 1
             return fs.crash(self.random.getrandbits(32), keep)

@@ -56,8 +56,34 @@ def test_a_marker_lets_it_fire_only_once(tmp_path: Path) -> None:
     assert run(f"drain:2:{marker}").returncode == 0
 
 
+def test_removing_the_marker_arms_it_again(tmp_path: Path) -> None:
+    marker = tmp_path / "marker"
+    marker.touch()
+    assert run(f"drain:1:{marker}").returncode == 0
+    marker.unlink()
+    assert run(f"drain:1:{marker}").returncode == -signal.SIGKILL
+
+
+def test_the_first_of_several_wins() -> None:
+    result = run("drain:4,wal-sync:2")
+    assert result.returncode == -signal.SIGKILL
+    assert result.stdout.split() == ["0"]
+
+
 @pytest.mark.parametrize(
-    "value", ["drain", "drain:", "drain:0", "drain:-1", "drain:x", "drain:²", "nothing:1", ":1"]
+    "value",
+    [
+        "drain:1,",
+        "drain:1,,wal-sync:1",
+        "drain",
+        "drain:",
+        "drain:0",
+        "drain:-1",
+        "drain:x",
+        "drain:²",
+        "nothing:1",
+        ":1",
+    ],
 )
 def test_an_ill_formed_value_is_refused(value: str) -> None:
     with pytest.raises(ConfigError, match="KIWI_FAILPOINT"):
