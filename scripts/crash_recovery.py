@@ -35,7 +35,11 @@ def main(words: list[str] | None = None) -> int:
     directory.mkdir(parents=True, exist_ok=True)
     print(f"crash-recovery: directory {directory}; replay: {replay(arguments)}", flush=True)
     test = CrashTest(
-        directory, seed=arguments.seed, victim=arguments.victim, clients=arguments.clients
+        directory,
+        seed=arguments.seed,
+        victim=arguments.victim,
+        clients=arguments.clients,
+        settings={"runtime-mode": arguments.mode},
     )
     try:
         violations = run_rounds(test, arguments.rounds)
@@ -61,12 +65,17 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--victim", choices=("all", "storage"), default="all", help="what is killed (default all)"
     )
+    parser.add_argument(
+        "--mode", choices=("dual", "single"), default="dual", help="runtime-mode (default dual)"
+    )
     parser.add_argument("--seed", type=int, help="replays the choices of a run")
     parser.add_argument("--clients", type=int, default=6, help="connections (default 6)")
     parser.add_argument("--dir", help="an empty or earlier directory to use, and to keep")
     arguments = parser.parse_args(words)
     if arguments.rounds < 1 or arguments.clients < 1:
         parser.error("--rounds and --clients must be at least 1")
+    if arguments.mode == "single" and arguments.victim == "storage":
+        parser.error("in single mode there is no storage process to kill alone")
     if arguments.seed is None:
         arguments.seed = random.SystemRandom().randrange(2**31)
     return arguments
@@ -76,7 +85,8 @@ def replay(arguments: argparse.Namespace) -> str:
     """The command line that makes the same choices again."""
     return (
         f"python scripts/crash_recovery.py --rounds {arguments.rounds} "
-        f"--victim {arguments.victim} --clients {arguments.clients} --seed {arguments.seed}"
+        f"--victim {arguments.victim} --mode {arguments.mode} --clients {arguments.clients} "
+        f"--seed {arguments.seed}"
     )
 
 

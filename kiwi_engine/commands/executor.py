@@ -122,4 +122,3 @@ class Executor:
             usage = self._usage(command)
             usage.calls += count
             usage.time_ns += perf_counter_ns() - started_ns
-

@@ -56,7 +56,7 @@ class Command:
     tips: tuple[str, ...] = ()
     handler: Handler | None = None
     where: Literal["storage", "network"] = "storage"
-    subcommands: tuple["Command", ...] = field(default=())
+    subcommands: tuple[Command, ...] = field(default=())
 
     @property
     def is_write(self) -> bool:

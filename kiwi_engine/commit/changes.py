@@ -29,9 +29,7 @@ def _encode_separated(entry: object) -> list[bytes]:
 
 
 _encode = msgspec.msgpack.Encoder(enc_hook=_encode_separated).encode
-_Payload = tuple[
-    int, list[tuple[bytes, bytes]], dict[bytes, bytes | None | tuple[bytes, bytes]]
-]
+_Payload = tuple[int, list[tuple[bytes, bytes]], dict[bytes, bytes | tuple[bytes, bytes] | None]]
 _decode = msgspec.msgpack.Decoder(_Payload).decode
 
 

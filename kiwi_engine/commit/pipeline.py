@@ -32,6 +32,7 @@ from kiwi_engine.commit.statistics import CommitStatistics
 from kiwi_engine.errors import DiskFullError, EnginePoisonedError, ReplyError
 from kiwi_engine.failpoints import hit
 from kiwi_engine.vlog.format import encode_pointer
+from kiwi_engine.vlog.separated import LargeValue
 
 logger = logging.getLogger(__name__)
 
@@ -85,10 +86,9 @@ class Pipeline:
         """A group to fill: the waiting one if it may still grow, else a new one."""
         with self._condition:
             group = self._ready
-            if group is not None and group.may_grow:
-                if not isinstance(decide(self._facts(group), self.limits), Commit):
-                    self._ready = None
-                    return group
+            if group is not None and group.may_grow and self._is_open(group):
+                self._ready = None
+                return group
         return Group(monotonic_ns())
 
     def keep_waiting_as_it_is(self) -> None:
@@ -140,6 +140,9 @@ class Pipeline:
             self._condition.wait(1.0)
         self.statistics.waits += 1
         self.statistics.waits_ns += monotonic_ns() - started_ns
+
+    def _is_open(self, group: Group) -> bool:
+        return not isinstance(decide(self._facts(group), self.limits), Commit)
 
     def _facts(self, group: Group) -> GroupFacts:
         age_ns = monotonic_ns() - group.opened_ns
@@ -237,7 +240,10 @@ class Pipeline:
         """Large values are on the device before the record that points to them is written."""
         # A value overwritten within its group is in no record, so it need not be in the log.
         group.large = [row for row in group.large if group.changes.get(row[0]) is row[1]]
-        entries = [(key, large.value) for key, large in group.large]
+        entries = []
+        for key, large in group.large:
+            assert isinstance(large, LargeValue), "only a replayed group has its values written"
+            entries.append((key, large.value))
         try:
             pointers = self._values.append(entries, self._log.next_lsn)
         except OSError as error:

@@ -1,8 +1,8 @@
 """When does a group stop growing? (pure)
 
-A group grows while the previous one is being synced: that is the batching, and it needs no timer. It
-closes when the log thread is free, or when a bound is reached. `write-batch-wait` may hold a small
-group back a little longer; its default is 0, because a fixed pause costs every lone client its
+A group grows while the previous one is being synced: that is the batching, and it needs no timer.
+It closes when the log thread is free, or when a bound is reached. `write-batch-wait` may hold a
+small group back a little longer; its default is 0, because a fixed pause costs every lone client its
 latency and gains a busy server nothing.
 """
 

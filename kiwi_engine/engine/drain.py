@@ -130,7 +130,7 @@ class Drainer:
         self.discards.add(pointer.segment, pointer.entry_bytes)
 
     def _retry_while_stalled(self, write: Callable[[], None]) -> None:
-        """The index refuses a write that would block, because it would hold the interpreter lock."""
+        """The index refuses a write that would block: it would hold the interpreter lock."""
         while True:
             try:
                 return write()
@@ -146,10 +146,13 @@ class Drainer:
             if entry is None:
                 absent.append(key)
                 continue
+            cached: CachedEntry
             if isinstance(entry, LargeValue):
-                entry = Separated(entry.pointer, entry.head)
-            present[key] = entry
-            size += entry_bytes(key, entry)
+                cached = Separated(entry.pointer, entry.head)
+            else:
+                cached = entry
+            present[key] = cached
+            size += entry_bytes(key, cached)
         counters = Counter(self._counters)
         return Drained(present, size, absent, counters, self._applied_lsn)
 

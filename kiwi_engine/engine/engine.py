@@ -3,10 +3,11 @@
 The executing thread drives it:
 
     begin() ... store.put(...), answer(run, ...) ... end()      a group, or a part of one
-    maintain()                                                  often; starts and ends background jobs
+    maintain()                                                  often; keeps background jobs going
 
-Replies leave through `deliver` when their group is durable. A failed write or sync leaves the engine
-read-only (`refusal` says why): what was not acknowledged is dropped from memory, reads go on.
+Replies leave through `deliver` when their group is durable. A failed write or sync leaves the
+engine read-only (`refusal` says why): what was not acknowledged is dropped from memory, reads go
+on.
 """
 
 from __future__ import annotations

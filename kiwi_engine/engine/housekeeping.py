@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Callable
 from typing import Final
 
 from kiwi_engine.clock import monotonic_ns
@@ -86,7 +85,7 @@ class Housekeeping:
         store.open_generation(monotonic_ns())
 
     def close(self) -> None:
-        """After the pipeline is closed: drain what is left, so that the next start has no replay."""
+        """After the pipeline is closed: drain what is left, so the next start has no replay."""
         for name, result, error in self.jobs.close():
             self._ended(name, result, error)
         if self._pipeline.failure is not None or self._is_failed:
@@ -186,8 +185,8 @@ class Housekeeping:
         self.disk_free_bytes = self._opened.fs.free_bytes(self._opened.paths.root)
         if self.disk_free_bytes < self.settings.disk_reserve_bytes:
             free, reserve = self.disk_free_bytes, self.settings.disk_reserve_bytes
-            self.problem = DiskFullError(f"{free} bytes of disk are free, disk-reserve is {reserve}")
+            self.problem = DiskFullError(
+                f"{free} bytes of disk are free, disk-reserve is {reserve}"
+            )
         else:
             self.problem = None
-
-

@@ -140,7 +140,7 @@ class _Inspection:
     def _read_index(self) -> IndexReport | None:
         """The state of the index; None if it is there but cannot be read."""
         if self._index is None:
-            is_new = self._findings.verdict == "clean"
+            is_new = not inspect_index.exists(self._paths.index)
             return _NEW_INDEX if is_new else None
         try:
             self._applied_lsn = inspect_index.read_state(self._index).applied_lsn

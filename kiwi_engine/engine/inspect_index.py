@@ -19,11 +19,14 @@ from kiwi_engine.vlog.separated import Separated
 _SETTINGS: Final = IndexSettings(block_cache_bytes=8 * MEBIBYTE, open_files_max=64)
 
 
+def exists(path: str) -> bool:
+    """Whether there is anything in `path`; nothing is, before the first start has opened it."""
+    return os.path.isdir(path) and bool(os.listdir(path))
+
+
 def open_index(path: str) -> RocksIndex | None:
-    """The index in `path`, read-only; None if the directory has none yet (a first start)."""
-    if not os.path.isdir(path) or not os.listdir(path):
-        return None
-    return RocksIndex.open(path, _SETTINGS, read_only=True)
+    """The index in `path`, read-only; None if the directory has none yet."""
+    return RocksIndex.open(path, _SETTINGS, read_only=True) if exists(path) else None
 
 
 def read_state(index: Index) -> IndexState:

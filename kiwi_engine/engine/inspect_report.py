@@ -1,10 +1,12 @@
 """What an inspection of a data directory found, and what that amounts to (pure).
 
-verdict       exit code   meaning
-clean         0           everything that was read is intact and complete
-torn tail     1           a write that was never acknowledged was cut off; opening clears it
-unreadable    3           something could not be read, so nothing can be said
-corruption    4           bytes that had been made durable are damaged or missing
+    verdict      exit code   meaning
+    clean        0           everything that was read is intact and complete
+    torn tail    1           a write that was never acknowledged was cut off; a start copes with it
+    corruption   4           bytes that had been made durable are damaged or missing
+    unreadable   5           something could not be read, so nothing can be said
+
+The exit codes are those of `kiwi-engine recover`; docs/recovery.md describes them for users.
 """
 
 from __future__ import annotations

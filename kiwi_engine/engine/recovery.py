@@ -1,13 +1,14 @@
 """What opening a directory has to do, decided by what is found in it (pure).
 
-    case  log ends    first record                   last record          action
-    A     clean       (no records), nothing applied                       start: a new directory
-    B     clean       <= applied + 1                 >= applied           replay what is not applied
-    C     clean       (no records), applied > 0                           start after the applied LSN
-    D     torn tail   <= applied + 1, or no records  any                  cut the tail, then as A, B or C
-    E     clean       <= applied + 1                 < applied            start after the applied LSN
-    F     any         > applied + 1                                       refuse: records are missing
-    G     corruption                                                      refuse: damaged bytes
+    case  log ends    first record       last record  action
+    A     clean       none, applied = 0               start: a new directory
+    B     clean       <= applied + 1     >= applied   replay what is not applied
+    C     clean       none, applied > 0               start after the applied LSN
+    D     torn tail   <= applied + 1,    any          cut the tail, then as A, B or C
+                      or none
+    E     clean       <= applied + 1     < applied    start after the applied LSN
+    F     any         > applied + 1                   refuse: records are missing
+    G     corruption                                  refuse: damaged bytes
 
 "applied" is the LSN up to which the index holds everything. The tail of case D was never
 acknowledged: a record is acknowledged after its sync, and a synced record is whole. E is harmless

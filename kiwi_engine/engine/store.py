@@ -13,7 +13,7 @@ commands of the same thread but to no client, since replies wait for their group
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from kiwi_engine.commit.group import Entry, Group
@@ -26,6 +26,8 @@ from kiwi_engine.vlog.format import decode_pointer
 from kiwi_engine.vlog.reader import ValueLogReader
 from kiwi_engine.vlog.separated import LargeValue, Separated
 
+# `recent_counts` is exact up to this many pending changes.
+RECENT_PENDING_MAX: Final = 1000
 _MISSING: Final = Unknown()
 
 
@@ -110,7 +112,7 @@ class Store:
         assert not isinstance(entry, Unknown)
         return None if entry is None else head_of(entry)
 
-    def peek_head(self, key: bytes) -> bytes | None | Unknown:
+    def peek_head(self, key: bytes) -> bytes | Unknown | None:
         entry = self._entries.get(key, _MISSING)
         if entry is _MISSING:
             entry = self._find_pending(key)
@@ -168,6 +170,13 @@ class Store:
 
     def count(self, counter: bytes) -> int:
         return self.counts()[counter]
+
+    def recent_counts(self) -> Mapping[bytes, int]:
+        """As `counts` while little is pending, else as of the last finished drain: never slow."""
+        pending = len(self.generation.entries)
+        if self.draining is not None:
+            pending += len(self.draining.entries)
+        return self.counts() if pending <= RECENT_PENDING_MAX else self.counters
 
     def counts(self) -> Counter[bytes]:
         """All counters, pending changes included.

@@ -7,7 +7,7 @@ by the next read at once; that it is durable before any reply leaves is the comm
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
 from kiwi_engine.vlog.separated import HEAD_BYTES
@@ -34,7 +34,7 @@ class Store(Protocol):
         """The first bytes of the value (`HEAD_BYTES` at least, or all of a shorter value)."""
         ...
 
-    def peek_head(self, key: bytes) -> bytes | None | Unknown:
+    def peek_head(self, key: bytes) -> bytes | Unknown | None:
         """Like `head`, but from memory only: `UNKNOWN` where a disk read would be needed."""
         ...
 
@@ -65,6 +65,10 @@ class Store(Protocol):
 
     def count(self, counter: bytes) -> int:
         """How many present keys the tally (see `Tally`) assigns to `counter`; exact."""
+        ...
+
+    def recent_counts(self) -> Mapping[bytes, int]:
+        """All counters at once and quickly: a second old at the most, exact when little changes."""
         ...
 
 

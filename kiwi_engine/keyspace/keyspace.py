@@ -120,26 +120,39 @@ class Keyspace:
         """Remove up to `limit` keys of dead namespaces; how many it looked at.
 
         Safe to repeat and to stop anywhere: a namespace stays dead until nothing of it is left.
-        Once no key has a deadline, the rest goes at once in one range deletion. Entries of the
-        expiry index that were stale already stay until their time comes.
+        One without deadlines goes at once in one range deletion, whatever its size. In another the
+        keys are walked over, for the sake of their entries in the expiry index; entries that were
+        stale already stay there until their time comes.
         """
+        if not self._dead:
+            return 0
         done = 0
+        counts = self._store.recent_counts()
         while self._dead and done < limit:
             namespace = self._dead[0]
-            begin = encoding.namespace_prefix(namespace)
-            end = encoding.namespace_prefix(namespace + 1)
-            if self._store.count(encoding.expires_counter(namespace)) == 0:
-                self._store.delete_range(begin, end)
-                self._store.delete(encoding.dead_key(namespace))
-                self._dead.pop(0)
-                self._reclaim_from.pop(namespace, None)
+            begin = self._reclaim_from.get(namespace)
+            if begin is None and not counts.get(encoding.expires_counter(namespace)):
+                self._forget_namespace(namespace)
                 done += 1
-            else:
-                begin = self._reclaim_from.get(namespace, begin)
-                done += self._reclaim_keys(namespace, begin, end, limit - done)
+                continue
+            room = limit - done
+            removed = self._reclaim_keys(namespace, begin, room)
+            if removed < room:
+                self._forget_namespace(namespace)
+            done += max(1, removed)
         return done
 
-    def _reclaim_keys(self, namespace: int, begin: bytes, end: bytes, limit: int) -> int:
+    def _forget_namespace(self, namespace: int) -> None:
+        begin, end = map(encoding.namespace_prefix, (namespace, namespace + 1))
+        self._store.delete_range(begin, end)
+        self._store.delete(encoding.dead_key(namespace))
+        self._dead.remove(namespace)
+        self._reclaim_from.pop(namespace, None)
+
+    def _reclaim_keys(self, namespace: int, begin: bytes | None, limit: int) -> int:
+        """Remove the next keys of a dead namespace one by one; fewer than `limit`: the last."""
+        begin = begin or encoding.namespace_prefix(namespace)
+        end = encoding.namespace_prefix(namespace + 1)
         entries = list(islice(self._store.range(begin, end), limit))
         for stored_key, head in entries:
             deadline_ms = encoding.deadline_of(head)
@@ -147,8 +160,8 @@ class Keyspace:
                 key = encoding.user_key(stored_key)
                 self._store.delete(encoding.expiry_key(deadline_ms, namespace, key))
             self._store.delete(stored_key)
-        assert entries, "the tally counts keys with a deadline where there are none"
-        self._reclaim_from[namespace] = entries[-1][0]
+        if entries:
+            self._reclaim_from[namespace] = entries[-1][0]
         return len(entries)
 
     def expire_cycle(self, now_ms: int, limit: int) -> int:
@@ -173,7 +186,9 @@ class Keyspace:
         for stored_key in due:
             self._store.delete(stored_key)
         is_done = len(due) < limit
-        self.expiry.floor_ms = self._next_deadline_ms(now_ms) if is_done else entries[-1].deadline_ms
+        self.expiry.floor_ms = (
+            self._next_deadline_ms(now_ms) if is_done else entries[-1].deadline_ms
+        )
         return len(due)
 
     def _next_deadline_ms(self, now_ms: int) -> int:
@@ -190,12 +205,13 @@ class Keyspace:
         return self._store.count(encoding.keys_counter(database.namespace))
 
     def facts(self, now_ms: int) -> list[DatabaseFacts]:
-        """The databases that hold something."""
+        """The databases that hold something; counts as from `Store.recent_counts`."""
         found = []
+        counts = self._store.recent_counts()
         for database in self._databases[: self.database_count]:
-            keys = self.key_count(database)
+            keys = counts.get(encoding.keys_counter(database.namespace), 0)
             if keys:
-                expires = self._store.count(encoding.expires_counter(database.namespace))
+                expires = counts.get(encoding.expires_counter(database.namespace), 0)
                 average_ttl_ms = self._average_ttl_ms(database, now_ms) if expires else 0
                 found.append(DatabaseFacts(database.index, keys, expires, average_ttl_ms))
         return found

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Final, cast, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from kiwi_engine.clock import monotonic_ns
 from kiwi_engine.commands.registry import COMMANDS, lookup
@@ -159,7 +159,8 @@ class Connection(asyncio.Protocol):
     def _accept_one(self, words: list[bytes]) -> None:
         """A local command, or one whose reply is to be dropped."""
         session = self.session
-        mode = session.reply_mode
+        if session.reply_mode is ReplyMode.SKIP:
+            session.reply_mode = ReplyMode.SKIPPING
         if self._is_for_storage(words):
             self._submit([words])
         else:
@@ -168,7 +169,7 @@ class Connection(asyncio.Protocol):
                 self._slot([]).complete(answer)
             else:
                 self._answer_later(self._slot([]), answer)
-        if mode is ReplyMode.SKIP and session.reply_mode is ReplyMode.SKIP:
+        if session.reply_mode is ReplyMode.SKIPPING:
             session.reply_mode = ReplyMode.ON
         if session.close_after_reply:
             self.close_when_answered()

@@ -9,8 +9,8 @@ from kiwi_engine.index.settings import IndexSettings
 
 
 def engine_settings(settings: Settings) -> EngineSettings:
-    """`memory` is shared out: a quarter to RocksDB's blocks, a quarter to clean entries, a quarter
-    to changes on their way to the index; the rest is for memtables, the channel and the interpreter.
+    """`memory` is shared out: a quarter each to RocksDB's blocks, to clean entries and to changes
+    on their way to the index; the rest is for memtables, the channel and the interpreter.
     """
     share = settings.memory // 4
     block_cache_bytes = settings.rocksdb_block_cache_size or share

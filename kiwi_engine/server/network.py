@@ -6,6 +6,7 @@ One event loop owns everything here. It implements `server.facade.ServerFacade`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import secrets
@@ -16,7 +17,6 @@ from typing import Any, Final
 
 import msgspec
 
-from kiwi_engine.version import VERSION
 from kiwi_engine.clock import monotonic_ns
 from kiwi_engine.config.live import LiveConfig
 from kiwi_engine.config.settings import Settings
@@ -29,13 +29,17 @@ from kiwi_engine.server.facade import ServerFacts
 from kiwi_engine.server.session import Session
 from kiwi_engine.server.statistics import NetworkStatistics
 from kiwi_engine.server.storage_client import StorageClient
+from kiwi_engine.version import VERSION
 
 logger = logging.getLogger(__name__)
 
 _SWEEP_INTERVAL_S: Final = 0.1
-_DRAIN_POLL_S: Final = 0.01
+# An MSET of inline values is one log record, whose payload may be 1 GiB long with its overhead.
+_COMMAND_BYTES_MAX: Final = 768 * 1024 * 1024
+# Beside its one large argument, e.g. the key of a SET.
+_COMMAND_OVERHEAD_BYTES: Final = 1024 * 1024
 _DEBUG_REFUSAL: Final = reply.error(
-    "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you "
+    'ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", you '
     "can run it from a local connection, otherwise you need to set this option in the "
     "configuration file, and then restart the server."
 )
@@ -71,6 +75,7 @@ class NetworkRuntime:
         self._connections: dict[int, Connection] = {}
         self._next_session_id = 1
         self._servers: list[asyncio.Server] = []
+        self._all_gone = asyncio.Event()
         self._sweep: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         config.subscribe(self._settings_changed)
@@ -105,20 +110,15 @@ class NetworkRuntime:
             server.close()
         for connection in list(self._connections.values()):
             connection.stop_reading()
-        deadline_ns = monotonic_ns() + int(deadline_s * 1e9)
-        while monotonic_ns() < deadline_ns and not self._is_answered():
-            await asyncio.sleep(_DRAIN_POLL_S)
-        for connection in list(self._connections.values()):
             connection.close_when_answered()
-        while self._connections and monotonic_ns() < deadline_ns:
-            await asyncio.sleep(_DRAIN_POLL_S)
+        if self._connections:
+            self._all_gone.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._all_gone.wait(), deadline_s)
         for connection in list(self._connections.values()):
             connection.abort()
         if self._sweep is not None:
             self._sweep.cancel()
-
-    def _is_answered(self) -> bool:
-        return all(connection.is_answered for connection in self._connections.values())
 
     def _sweep_now(self) -> None:
         """Ten times a second: deadlines, idle clients, rates."""
@@ -164,12 +164,19 @@ class NetworkRuntime:
         session = getattr(connection, "session", None)
         if session is not None:
             self._connections.pop(session.id, None)
+            if not self._connections:
+                self._all_gone.set()
 
     def limits(self, session: Session) -> Limits:
         """What the client of `session` may send."""
         settings = self.config.settings
         is_known = session.authenticated or not settings.requirepass
-        return Limits(bulk_bytes_max=settings.proto_max_bulk_len, authenticated=is_known)
+        bulk_bytes_max = settings.proto_max_bulk_len
+        return Limits(
+            bulk_bytes_max=bulk_bytes_max,
+            command_bytes_max=max(_COMMAND_BYTES_MAX, bulk_bytes_max + _COMMAND_OVERHEAD_BYTES),
+            authenticated=is_known,
+        )
 
     def refuse(self, session: Session, words: list[bytes]) -> bytes | None:
         """The reply to a command that is switched off, or None."""

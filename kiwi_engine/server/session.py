@@ -12,12 +12,14 @@ from enum import Enum
 class ReplyMode(Enum):
     """Which replies reach the client (`CLIENT REPLY`).
 
-    SKIP: the reply of the next command does not; the connection then sets ON again.
+    SKIP: the reply of the next command does not. The connection sets SKIPPING while it runs that
+    command, and ON behind it unless the command chose otherwise.
     """
 
     ON = "on"
     OFF = "off"
     SKIP = "skip"
+    SKIPPING = "skipping"
 
 
 class Session:

@@ -124,7 +124,9 @@ class StorageClient:
 
     # ---- replies
 
-    def receive(self, replies: list[tuple[int, bytes]], answers: list[tuple[int, str, Any]]) -> None:
+    def receive(
+        self, replies: list[tuple[int, bytes]], answers: list[tuple[int, str, Any]]
+    ) -> None:
         """Take one frame of replies; those that nobody waits for any more are dropped."""
         pending = self._pending
         for run_id, blob in replies:
@@ -190,7 +192,7 @@ class StorageClient:
         self._schedule_flush()
 
     def disconnect(self) -> None:
-        """The storage runtime is gone: see the module docstring for what becomes of its requests."""
+        """The storage runtime is gone; the module docstring says what becomes of its requests."""
         self._link = None
         pending, self._pending = self._pending, {}
         retried: list[Slot] = []

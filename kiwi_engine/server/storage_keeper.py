@@ -58,7 +58,7 @@ class InProcessKeeper:
     async def start(self) -> int:
         try:
             self._link = InProcessLink(self._config.settings, self._client.receive)
-        except KiwiError as error:
+        except (KiwiError, OSError) as error:
             logger.critical("cannot open %s: %s", self._config.settings.dir, error)
             return EXIT_CODES.get(type(error), 1)
         self._process_id_changed(os.getpid())

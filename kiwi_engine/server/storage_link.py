@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final, cast, cast
+from typing import Any, Final, cast
 
 from kiwi_engine.channel.frame_buffer import FrameBuffer
 from kiwi_engine.channel.frames import Request, decode_reply, encode_frame
@@ -64,7 +64,7 @@ class ProcessLink(asyncio.BufferedProtocol):
 
 
 class InProcessLink:
-    """The storage runtime on this very event loop (`runtime-mode single`); the log has its thread."""
+    """The storage runtime on this event loop (`runtime-mode single`); the log has its thread."""
 
     def __init__(self, settings: Settings, receive: Receive) -> None:
         self._loop = asyncio.get_running_loop()
@@ -81,7 +81,7 @@ class InProcessLink:
         self._runtime.close()
 
     def _send(self, replies: list[tuple[int, bytes]], answers: list[Answer]) -> None:
-        """From the loop's thread or the log thread alike: the order of calls is the order of replies."""
+        """From the loop's thread or the log thread; the order of calls is that of replies."""
         self._loop.call_soon_threadsafe(self._receive, replies, answers)
 
     def _tick(self) -> None:

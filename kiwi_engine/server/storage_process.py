@@ -1,4 +1,4 @@
-"""The storage runtime as a process of its own: `python -m kiwi_engine.server.storage_process FD`.
+"""The storage runtime as a process: `python -m kiwi_engine.server.storage_process FD` (shell).
 
 FD is its end of the channel. The first frame holds the settings; after recovery it answers with a
 hello (a reply without replies), then it serves until the channel ends: whatever was accepted is
@@ -30,7 +30,7 @@ from kiwi_engine.server.storage_runtime import Answer, StorageRuntime
 
 logger = logging.getLogger(__name__)
 
-EXIT_CODES: Final[dict[type[KiwiError], int]] = {
+EXIT_CODES: Final[dict[type[Exception], int]] = {
     LayoutError: 2,
     LockedError: 3,
     CorruptionError: 4,
@@ -58,7 +58,7 @@ class StorageProcess:
         setup_logging("storage", settings.loglevel, settings.logfile)
         try:
             runtime = StorageRuntime(settings, self._send)
-        except KiwiError as error:
+        except (KiwiError, OSError) as error:
             logger.critical("cannot open %s: %s", settings.dir, error)
             return EXIT_CODES.get(type(error), 1)
         report = runtime.engine.opened.report

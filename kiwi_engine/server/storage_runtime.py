@@ -30,7 +30,7 @@ Answer = tuple[int, str, Any]
 Send = Callable[[list[tuple[int, bytes]], list[Answer]], None]
 
 _EXPIRE_KEYS_A_CYCLE: Final = 200
-_RECLAIM_NAMESPACES_A_CYCLE: Final = 1
+_RECLAIM_KEYS_A_CYCLE: Final = 2000
 
 
 class StorageRuntime:
@@ -93,7 +93,7 @@ class StorageRuntime:
             return
         self.engine.begin()
         self.keyspace.expire_cycle(wall_ms(), _EXPIRE_KEYS_A_CYCLE)
-        self.keyspace.reclaim(_RECLAIM_NAMESPACES_A_CYCLE)
+        self.keyspace.reclaim(_RECLAIM_KEYS_A_CYCLE)
         self.engine.end()
 
     def _deliver(self, replies: list[PendingReply], error: ReplyError | None) -> None:

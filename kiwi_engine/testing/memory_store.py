@@ -8,7 +8,8 @@ the keys that a test asks for, as a real store does for those that are only on d
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from kiwi_engine.engine.store_protocol import HEAD_BYTES, UNKNOWN, Tally, Unknown
 
@@ -72,6 +73,12 @@ class MemoryStore:
     def count(self, counter: bytes) -> int:
         entries = self._entries.items()
         return sum(counter in self._tally(key, value[:HEAD_BYTES]) for key, value in entries)
+
+    def recent_counts(self) -> Mapping[bytes, int]:
+        counts: Counter[bytes] = Counter()
+        for key, value in self._entries.items():
+            counts.update(self._tally(key, value[:HEAD_BYTES]))
+        return counts
 
     def snapshot(self) -> dict[bytes, bytes]:
         """A copy of all entries, for a test to compare or to restart from."""

@@ -15,7 +15,7 @@ HEAD_BYTES: Final = 16
 
 
 class LargeValue:
-    """A value at or above the threshold. The log thread sets `pointer` (encoded) before any reply."""
+    """A value at or above the threshold. The log thread sets the encoded `pointer`."""
 
     __slots__ = ("pointer", "value")
 

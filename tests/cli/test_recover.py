@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -277,6 +278,21 @@ def test_a_damaged_index_block_needs_verify(
     outcome = recover(tmp_path / "d", capsys, "--verify")
     assert outcome.code == 4
     assert outcome.findings("corruption")[0][0] == table.name
+
+
+def test_an_index_that_is_gone_is_rebuilt_from_a_whole_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = closed(tmp_path / "d")
+    shutil.rmtree(path / "index")
+    outcome = recover(path, capsys, "--verify")
+    assert (outcome.code, outcome.report["case"]) == (0, "B")
+    assert outcome.report["records_to_replay"] == GROUPS
+    engine = open_engine(path)
+    value = engine.store.get(stored_key("large3"))
+    engine.close()
+    assert value is not None
+    assert len(value) == VALUE_BYTES
 
 
 def test_an_index_that_cannot_be_opened(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

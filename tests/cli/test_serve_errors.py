@@ -49,7 +49,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     result = serve("--dir", str(tmp_path / "file" / "data"))
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert str(tmp_path / "file") in result.stderr
     assert "Traceback" not in result.stderr
 

@@ -51,7 +51,7 @@ def test_ranges() -> None:
     with pytest.raises(ReplyError, match="out of range, value must between 0 and 5"):
         arguments.integer_between(b"6", 0, 5)
     for text in (b"6", b"x"):
-        with pytest.raises(ReplyError, match="^my words$"):
+        with pytest.raises(ReplyError, match=r"^my words$"):
             arguments.integer_between(text, 0, 5, "my words")
 
 

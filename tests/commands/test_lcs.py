@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,7 +35,7 @@ def test_matches_are_a_common_subsequence_of_that_length(a: bytes, b: bytes) -> 
         in_a = a[match.first_a : match.last_a + 1]
         assert in_a == b[match.first_b : match.last_b + 1]
         assert len(in_a) == match.length > 0
-    for earlier, later in zip(matches, matches[1:], strict=False):
+    for earlier, later in pairwise(matches):
         assert earlier.last_a < later.first_a
         assert earlier.last_b < later.first_b
     assert sum(match.length for match in matches) == table_length(a, b)

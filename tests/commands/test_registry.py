@@ -60,7 +60,7 @@ def test_rows_are_complete(row: Command) -> None:
     assert not {"write", "readonly"} <= row.flags
     assert row.arity != 0
     # A row whose arity allows arguments says which.
-    assert bool(row.syntax or row.subcommands) == (row.arity not in (1,) and row.name != "help")
+    assert bool(row.syntax or row.subcommands) == (row.arity != 1 and row.name != "help")
 
 
 def test_categories_follow_from_flags() -> None:

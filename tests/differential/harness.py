@@ -1,8 +1,8 @@
 """Runs one command sequence on two servers and compares the raw replies byte by byte (shell).
 
-The reference is a real redis-server (or Valkey). Ours is the executor over a store in memory, in this
-process, or, if `KIWI_DIFFERENTIAL_SERVER=host:port` is set, a running Kiwi Engine whose databases the
-tests then empty.
+The reference is a real redis-server (or Valkey). Ours is the executor over a store in memory, in
+this process, or, if `KIWI_DIFFERENTIAL_SERVER=host:port` is set, a running Kiwi Engine, whose
+databases the tests then empty.
 """
 
 from __future__ import annotations

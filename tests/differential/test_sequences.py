@@ -1,8 +1,8 @@
 """Random sequences of each family against a real redis-server.
 
-Hypothesis draws them from a fixed seed, so that a failure is repeated by running the test again; the
-message shows the smallest sequence that fails. `KIWI_DIFFERENTIAL_EXAMPLES` draws more of them, and
-then other ones each time.
+Hypothesis draws them from a fixed seed, so that a failure is repeated by running the test again;
+the message shows the smallest sequence that fails. `KIWI_DIFFERENTIAL_EXAMPLES` sets how many are
+drawn, and then other ones each time.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ real = (
     | st.decimals(-1000, 1000, places=3).map(lambda x: str(x).encode())
 )
 value = st.sampled_from(TEXTS) | number | real | st.binary(max_size=20)
-seconds = st.sampled_from(SECONDS + [b"0", b"-1", b"x", b"9223372036854775807"])
-unix_seconds = st.sampled_from(UNIX_SECONDS + [b"0", b"-1", b"x"])
+seconds = st.sampled_from([*SECONDS, b"0", b"-1", b"x", b"9223372036854775807"])
+unix_seconds = st.sampled_from([*UNIX_SECONDS, b"0", b"-1", b"x"])
 
 
 def cased(word: bytes) -> st.SearchStrategy[bytes]:

@@ -142,7 +142,7 @@ class KeyspaceMachine(RuleBasedStateMachine):
 
     @rule()
     def settle(self) -> None:
-        """After all background work the counts are those of the living, and nothing is left over."""
+        """After all background work the counts are those of the living; nothing is left over."""
         while self.keyspace.expire_cycle(self.now, 2) or self.keyspace.reclaim(2):
             pass
         expected = 0

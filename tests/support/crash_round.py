@@ -12,9 +12,13 @@ import contextlib
 import os
 import random
 import signal
+import subprocess
+import sys
 from collections import Counter as Tally
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, Literal
 
 from kiwi_engine import clock
@@ -22,7 +26,7 @@ from kiwi_engine.failpoints import NAMES, VARIABLE
 from kiwi_engine.testing.oracle import Stream
 from tests.support.client import Client, ErrorReply
 from tests.support.crash_client import CrashClient, ReadBackError, SharedCounter, read_back
-from tests.support.servers import ServerFailedError, kiwi, wait_until
+from tests.support.servers import ROOT, ServerFailedError, kiwi, wait_until
 from tests.support.workload import SHARED_COUNTER, VALUE_THRESHOLD, Workload
 
 Victim = Literal["all", "storage"]
@@ -43,6 +47,10 @@ TINY_LIMITS: Final[dict[str, str | int]] = {
 LOAD_SECONDS: Final = (0.2, 0.8)
 # In so many rounds the server is stopped gracefully and started before the load.
 GRACEFUL_RESTART_SHARE: Final = 0.1
+# In so many rounds the directory of a killed server is verified before it is opened again.
+INSPECTED_SHARE: Final = 0.25
+RECOVER_CLEAN: Final = 0
+RECOVER_TORN: Final = 1
 FAILPOINT_TIMEOUT_SECONDS: Final = 4.0
 RECOVERY_TIMEOUT_SECONDS: Final = 30.0
 # Bursts that every client must complete after a storage crash before the next one.
@@ -73,7 +81,15 @@ class Round:
 class CrashTest:
     """Rounds on one data directory; `victim` says what is killed."""
 
-    def __init__(self, directory: Path, *, seed: int, victim: Victim, clients: int) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        seed: int,
+        victim: Victim,
+        clients: int,
+        settings: Mapping[str, str | int] = MappingProxyType({}),
+    ) -> None:
         self.directory = directory
         self.seed = seed
         self.victim = victim
@@ -81,7 +97,11 @@ class CrashTest:
         self._counter = SharedCounter()
         self._markers = {name: directory / f"failpoint-{name}" for name in NAMES}
         failpoints = ",".join(f"{name}:1:{path}" for name, path in self._markers.items())
-        self._server = kiwi(directory / "data", TINY_LIMITS, environment={VARIABLE: failpoints})
+        self._server = kiwi(
+            directory / "data",
+            {**TINY_LIMITS, **settings},
+            environment={VARIABLE: failpoints},
+        )
         self._clients = [self._make_client(number) for number in range(clients)]
 
     @property
@@ -143,9 +163,21 @@ class CrashTest:
         self._wait_for_crash(rng, result)
         self._server.kill()
         self._finish_clients(result)
+        if rng.random() < INSPECTED_SHARE:
+            self._inspect(result)
         if result.failpoint == "recovery":
             self._recover_twice(result)
         self._start()
+
+    def _inspect(self, result: Round) -> None:
+        """`kiwi-engine recover --verify` must find a crash, at most with a torn tail."""
+        words = [sys.executable, "-m", "kiwi_engine", "recover", "--verify"]
+        words.append(str(self._server.directory))
+        found = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+        if found.returncode not in (RECOVER_CLEAN, RECOVER_TORN):
+            result.violations.append(
+                f"recover --verify ended with {found.returncode}: {found.stdout}{found.stderr}"
+            )
 
     def _recover_twice(self, result: Round) -> None:
         """A crash in the middle of the recovery, for which the storage process is started."""

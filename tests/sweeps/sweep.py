@@ -20,16 +20,17 @@ class Sweep:
     the recovery of the remains loses its power, too.
     """
 
-    def __init__(self, seed: int, every: int) -> None:
+    def __init__(self, seed: int, every: int, shape: Shape | None = None) -> None:
         self.random = Random(seed)
         self.every = every
         self.crashes = 0
-        self.shape = Shape.choose(self.random)
+        self.sector_bytes = self.random.choice([8, 32, 64]) if shape is None else 64
+        self.shape = shape or Shape.choose(self.random)
         self.submitted: dict[int, Entries] = {}
         self.logs: Logs | None = None
 
     def run(self, lives: int, steps: int) -> None:
-        fs = CrashFs(sector_bytes=self.random.choice([8, 32, 64]))
+        fs = CrashFs(sector_bytes=self.sector_bytes)
         make_directories(fs)
         for _ in range(lives):
             released = self.logs.released if self.logs else 0

@@ -13,6 +13,7 @@ import pytest
 from tests.sweeps.logs import replayable
 from tests.sweeps.sweep import Sweep
 
+
 def _seeds() -> list[int]:
     first, _, last = os.environ.get("LOG_SWEEP_SEEDS", "1-18").partition("-")
     return list(range(int(first), int(last or first) + 1))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+import msgspec
 import pytest
 
 from kiwi_engine.errors import CorruptionError
@@ -23,10 +24,18 @@ from kiwi_engine.wal.pool import SegmentPool
 from kiwi_engine.wal.reader import LogPosition, LogReader
 from kiwi_engine.wal.segment import SegmentReader
 from kiwi_engine.wal.writer import LogWriter
-from tests.sweeps import logs
+from tests.sweeps.logs import LostError, Shape
 from tests.sweeps.sweep import Sweep
 
-SEEDS: Final = range(1, 25)
+SEEDS: Final = range(1, 13)
+ALWAYS: Final = Shape(
+    segment_bytes=256,
+    value_segment_bytes=400,
+    sync_share=1.0,
+    values_first=False,
+    equal_sizes=False,
+)
+EVERYSEC: Final = msgspec.structs.replace(ALWAYS, sync_share=0.3, values_first=True)
 
 
 def _pretend_sync(writer: LogWriter) -> None:
@@ -34,7 +43,9 @@ def _pretend_sync(writer: LogWriter) -> None:
     writer._synced_lsn = writer._next_lsn - 1
 
 
-def _rotate_unsynced(writer: LogWriter, rotate: Callable[[LogWriter], None] = LogWriter._rotate) -> None:
+def _rotate_unsynced(
+    writer: LogWriter, rotate: Callable[[LogWriter], None] = LogWriter._rotate
+) -> None:
     writer.sync = lambda: _pretend_sync(writer)  # type: ignore[method-assign]
     try:
         rotate(writer)
@@ -66,25 +77,25 @@ def _any_later_record_is_corruption(segment: SegmentReader, next_lsn: int) -> En
     return CleanEnd(segment.path, segment.end)
 
 
-def _nothing(*_: object, **__: object) -> int:
-    return 0
+def _sync_no_values(_: ValueLogWriter) -> None:
+    pass
 
 
 def _no_records(_: LogReader) -> Iterator[Record]:
     return iter(())
 
 
-PLANTED: Final[dict[str, tuple[Any, str, Any]]] = {
-    "acknowledged before the sync": (LogWriter, "sync", _pretend_sync),
-    "rotated without a sync": (LogWriter, "_rotate", _rotate_unsynced),
-    "names never synced": (CrashFs, "sync_directory", _no_sync_directory),
-    "removals not in order": (SegmentPool, "_give_up", _give_up_in_any_order),
-    "named before durable": (segment_file, "_fill_new", _fill_unsynced),
-    "values not synced": (ValueLogWriter, "sync", _nothing),
-    "records without values replayed": (LogReader, "unconfirmed", _no_records),
-    "recovered records not synced": (LogWriter, "_resume", _resume_unsynced),
-    "torn tail left in place": (logs, "repair_tail", _nothing),
+PLANTED: Final[dict[str, tuple[Shape, Any, str, Any]]] = {
+    "acknowledged before the sync": (ALWAYS, LogWriter, "sync", _pretend_sync),
+    "rotated without a sync": (EVERYSEC, LogWriter, "_rotate", _rotate_unsynced),
+    "names never synced": (ALWAYS, CrashFs, "sync_directory", _no_sync_directory),
+    "removals not in order": (ALWAYS, SegmentPool, "_give_up", _give_up_in_any_order),
+    "named before durable": (ALWAYS, segment_file, "_fill_new", _fill_unsynced),
+    "values not synced": (ALWAYS, ValueLogWriter, "sync", _sync_no_values),
+    "records without values replayed": (ALWAYS, LogReader, "unconfirmed", _no_records),
+    "recovered records not synced": (EVERYSEC, LogWriter, "_resume", _resume_unsynced),
     "unsynced records called corrupt": (
+        EVERYSEC,
         reader_module,
         "judge_end",
         _any_later_record_is_corruption,
@@ -94,10 +105,11 @@ PLANTED: Final[dict[str, tuple[Any, str, Any]]] = {
 
 @pytest.mark.parametrize("name", PLANTED)
 def test_planted_bug_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(*PLANTED[name])
+    shape, *replacement = PLANTED[name]
+    monkeypatch.setattr(*replacement)
     for seed in SEEDS:
         try:
-            Sweep(seed, every=2).run(lives=3, steps=25)
-        except (logs.LostError, CorruptionError):
+            Sweep(seed, every=1, shape=shape).run(lives=3, steps=15)
+        except (LostError, CorruptionError):
             return
     pytest.fail(f"{len(SEEDS)} seeds did not find it")
