@@ -75,7 +75,7 @@ def profile(
     try:
         samplers = []
         for name, process_id in processes.items():
-            words = "record --format raw --threads --nonblocking --rate 200"
+            words = "record --format raw --function --threads --nonblocking --rate 200"
             words += f" --duration {arguments.seconds} --pid {process_id}"
             command = [str(sampler), *words.split(), "--output", str(output / f"{name}.raw")]
             quiet = subprocess.DEVNULL

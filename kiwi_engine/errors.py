@@ -11,6 +11,7 @@
     ├── ChannelClosedError     the other runtime is gone
     ├── ServerUnreachableError   a tool got no answer from a server; says why and what to do
     └── ReplyError             reaches a client; `text` carries its RESP prefix
+        ├── WrongTypeError        the key holds a value of another type
         ├── EnginePoisonedError   a write or sync failed; reads go on, writes are refused
         ├── DiskFullError         refused before anything was torn; passes when space is freed
         ├── OverloadedError       a bound was reached
@@ -83,6 +84,13 @@ class ReplyError(KiwiError):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.text = text
+
+
+class WrongTypeError(ReplyError):
+    """A command met a value of a type that it does not work on."""
+
+    def __init__(self) -> None:
+        super().__init__("WRONGTYPE Operation against a key holding the wrong kind of value")
 
 
 class EnginePoisonedError(ReplyError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from typing import Any, Final
 
@@ -53,10 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
             _print(item, arguments.json)
             code = _EXIT_CODES.get(str(item.facts.get("ending")), code)
     except BrokenPipeError:
-        # The reader of a pipe (`head`) had enough. What Python still flushes at exit goes nowhere.
-        with open(os.devnull, "w", encoding="ascii") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
-        return 0
+        raise
     except (ValueError, FileNotFoundError, IsADirectoryError, LayoutError) as error:
         return _fail(2, reason_of(error))
     except (KiwiError, OSError) as error:

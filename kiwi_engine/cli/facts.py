@@ -90,7 +90,7 @@ def _nested_table(section: str, fields: Mapping[str, Mapping[str, Scalar]]) -> T
 
 def human(field: str, value: Scalar) -> str:
     """`value` for reading: numbers of bytes also in a unit."""
-    is_bytes = field.endswith(("bytes", "memory", "_rss")) and isinstance(value, int)
+    is_bytes = ("bytes" in field or "memory" in field) and isinstance(value, int)
     if not is_bytes or abs(float(value)) < _HUMAN_FROM:
         return str(value)
     size = float(value)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -40,7 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(version_text())
         return 0
     try:
-        return _run(words)
+        code = _run(words)
+        # Here, where a reader that has left can still be told from a failure.
+        sys.stdout.flush()
+        return code
     except ConfigError as error:
         return _fail(2, *error.problems)
     except LayoutError as error:
@@ -51,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(4, f"damaged data: {error}")
     except KiwiError as error:
         return _fail(1, str(error))
+    except BrokenPipeError:
+        return _reader_left()
     except OSError as error:
         return _fail(1, f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except KeyboardInterrupt:
@@ -85,6 +91,13 @@ def _build_parser(
     for module in modules.values():
         module.add_parser(subparsers)
     return parser, modules
+
+
+def _reader_left() -> int:
+    """Whoever read our output (`head`, say) had enough; what is still buffered goes nowhere."""
+    with open(os.devnull, "w", encoding="ascii") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    return 0
 
 
 def _fail(code: int, *lines: str) -> int:

@@ -41,6 +41,10 @@ class Executor:
         self._keyspace = keyspace
         self._contexts: dict[tuple[int, bool], Context] = {}
         self.refusal: ReplyError | None = None
+        # The command that the clock runs for, how often it ran, and since when.
+        self._timed: Command | None = None
+        self._counted = 0
+        self._started_ns = 0
         self.usage: dict[str, CommandUsage] = {}
         self.errors: dict[str, int] = {}
 
@@ -52,16 +56,16 @@ class Executor:
         replies: list[bytes] = []
         add = replies.append
         refused = self.refusal is not None
-        timed: Command | None = None
-        started_ns = counted = 0
+        timed, counted = self._timed, self._counted
         for words in commands:
             command = lookup(words[0])
             # One reading of the clock for a row of equal commands: time is exact for their sum.
             if command is not timed:
-                self._account(timed, counted, started_ns)
-                timed, counted, started_ns = command, 0, perf_counter_ns()
+                self._counted = counted
+                self.account()
+                timed = self._timed = command
+                counted = 0
             try:
-                counted += 1
                 count = len(words)
                 if (
                     refused
@@ -69,6 +73,7 @@ class Executor:
                     or (command.arity != count and not -count <= command.arity < 0)
                 ):
                     self._check(command, words)
+                counted += 1
                 add(command.handler(context, words))  # type: ignore[union-attr,misc]
             except ReplyError as error:
                 add(self._failed(command, error))
@@ -78,8 +83,17 @@ class Executor:
             except Exception:
                 logger.exception("command %r failed", words[0])
                 add(INTERNAL_ERROR)
-        self._account(timed, counted, started_ns)
+        self._counted = counted
         return replies
+
+    def account(self) -> None:
+        """Book the time since the last change of command; call it when a row of runs is done."""
+        now_ns = perf_counter_ns()
+        if self._timed is not None:
+            usage = self._usage(self._timed)
+            usage.calls += self._counted
+            usage.time_ns += now_ns - self._started_ns
+        self._timed, self._counted, self._started_ns = None, 0, now_ns
 
     def reset_statistics(self) -> None:
         self.usage.clear()
@@ -116,9 +130,3 @@ class Executor:
         if usage is None:
             usage = self.usage[command.name] = CommandUsage()
         return usage
-
-    def _account(self, command: Command | None, count: int, started_ns: int) -> None:
-        if command is not None:
-            usage = self._usage(command)
-            usage.calls += count
-            usage.time_ns += perf_counter_ns() - started_ns

@@ -15,8 +15,7 @@ from typing import Final, NamedTuple
 from kiwi_engine.commands.arguments import integer, syntax_error
 from kiwi_engine.commands.context import Context
 from kiwi_engine.commands.rows import keys, row
-from kiwi_engine.errors import ReplyError
-from kiwi_engine.keyspace.database import WRONG_TYPE
+from kiwi_engine.errors import ReplyError, WrongTypeError
 from kiwi_engine.resp.reply import array, bulk, mapping
 from kiwi_engine.resp.reply import integer as integer_reply
 
@@ -67,10 +66,8 @@ def lcs(context: Context, arguments: list[bytes]) -> bytes:
 def _string(context: Context, key: bytes) -> bytes:
     try:
         return context.db.get(key, context.now_ms) or b""
-    except ReplyError as error:
-        if error.text == WRONG_TYPE:
-            raise ReplyError("ERR The specified keys must contain string values") from None
-        raise
+    except WrongTypeError:
+        raise ReplyError("ERR The specified keys must contain string values") from None
 
 
 def _parse_options(words: list[bytes]) -> LcsOptions:

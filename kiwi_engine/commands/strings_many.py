@@ -7,7 +7,7 @@ from typing import Final
 from kiwi_engine.commands.context import Context
 from kiwi_engine.commands.errors import wrong_arity
 from kiwi_engine.commands.rows import keys, row
-from kiwi_engine.errors import ReplyError
+from kiwi_engine.errors import WrongTypeError
 from kiwi_engine.resp.reply import OK, ONE, ZERO, array, bulk
 
 
@@ -21,7 +21,7 @@ def _string_or_null(context: Context, key: bytes) -> bytes:
     """A key of another type counts as absent, in MGET alone."""
     try:
         payload = context.db.get(key, context.now_ms)
-    except ReplyError:
+    except WrongTypeError:
         return context.null
     return context.null if payload is None else bulk(payload)
 

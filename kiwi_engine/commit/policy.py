@@ -2,8 +2,8 @@
 
 A group grows while the previous one is being synced: that is the batching, and it needs no timer.
 It closes when the log thread is free, or when a bound is reached. `write-batch-wait` may hold a
-small group back a little longer; its default is 0, because a fixed pause costs every lone client its
-latency and gains a busy server nothing.
+small group back a little longer; its default is 0, because a fixed pause costs every lone client
+its latency and gains a busy server nothing.
 """
 
 from __future__ import annotations

@@ -17,12 +17,12 @@ import msgspec
 
 from kiwi_engine.clock import sleep
 from kiwi_engine.commit.group import Entry
-from kiwi_engine.engine.clean_cache import CachedEntry, CleanCache, entry_bytes
+from kiwi_engine.engine.clean_cache import CachedEntry, CleanCache, entries_bytes
 from kiwi_engine.engine.overlay import Generation
 from kiwi_engine.engine.state import STATE_KEY, IndexState, encode_state
 from kiwi_engine.engine.store import entries_below
 from kiwi_engine.engine.store_protocol import Tally
-from kiwi_engine.engine.stored import decode_stored, encode_stored, head_of
+from kiwi_engine.engine.stored import decode_stored, encode_stored_or_none, head_of
 from kiwi_engine.errors import IndexStalledError
 from kiwi_engine.failpoints import hit
 from kiwi_engine.index.protocol import Change, Index
@@ -82,36 +82,36 @@ class Drainer:
                 # With the last slice, so that a replay after a crash does not count them twice.
                 self._discard_overwritten(generation)
                 self._applied_lsn = applied_lsn
-            self._write_slice(slice_keys, generation.entries, ranges)
+            self._write_slice(slice_keys, generation, ranges)
             ranges = []
             sleep(0)  # Let the executing thread have the interpreter lock between slices.
         return self._result(generation.entries)
 
     def _write_slice(
-        self,
-        keys: list[bytes],
-        entries: dict[bytes, Entry],
-        ranges: Sequence[tuple[bytes, bytes]],
+        self, keys: list[bytes], generation: Generation, ranges: Sequence[tuple[bytes, bytes]]
     ) -> None:
+        entries = generation.entries
         below = entries_below(keys, self._clean, self._index)
-        changes: list[Change] = [(STATE_KEY, b"")]
+        if generation.ranges:
+            below.update((key, None) for key in keys if generation.covers(key))
         for key in keys:
-            entry, before = entries[key], below[key]
-            if ranges and any(begin <= key < end for begin, end in ranges):
-                before = None
-            self._account(key, entry, before)
-            changes.append((key, None if entry is None else encode_stored(entry)))
-        state = encode_state(self.state)
-        changes[0] = (STATE_KEY, state)
+            self._account(key, entries[key], below[key])
+        changes: list[Change] = [(STATE_KEY, encode_state(self.state))]
+        changes += [(key, encode_stored_or_none(entries[key])) for key in keys]
         self._retry_while_stalled(lambda: self._index.write(changes, ranges))
 
     def _account(self, key: bytes, entry: Entry, before: CachedEntry | None) -> None:
-        if before is not None:
-            self._counters.subtract(self._tally(key, head_of(before)))
-            if isinstance(before, Separated) and not _is_same_pointer(before, entry):
-                self._discard(before.pointer)
-        if entry is not None:
-            self._counters.update(self._tally(key, head_of(entry)))
+        """Most drained entries replace one that counts alike: that must cost next to nothing."""
+        tally = self._tally
+        old = () if before is None else tally(key, head_of(before))
+        new = () if entry is None else tally(key, head_of(entry))
+        if old != new:
+            for name in old:
+                self._counters[name] -= 1
+            for name in new:
+                self._counters[name] += 1
+        if type(before) is Separated and not _is_same_pointer(before, entry):
+            self._discard(before.pointer)
 
     def _discard_overwritten(self, generation: Generation) -> None:
         """Large values that were overwritten before they ever reached the index."""
@@ -141,20 +141,16 @@ class Drainer:
     def _result(self, entries: dict[bytes, Entry]) -> Drained:
         present: dict[bytes, CachedEntry] = {}
         absent: list[bytes] = []
-        size = 0
         for key, entry in entries.items():
-            if entry is None:
+            if type(entry) is bytes:
+                present[key] = entry
+            elif entry is None:
                 absent.append(key)
-                continue
-            cached: CachedEntry
-            if isinstance(entry, LargeValue):
-                cached = Separated(entry.pointer, entry.head)
             else:
-                cached = entry
-            present[key] = cached
-            size += entry_bytes(key, cached)
+                assert isinstance(entry, LargeValue | Separated)
+                present[key] = Separated(entry.pointer, entry.head)
         counters = Counter(self._counters)
-        return Drained(present, size, absent, counters, self._applied_lsn)
+        return Drained(present, entries_bytes(present), absent, counters, self._applied_lsn)
 
 
 def _is_same_pointer(before: Separated, entry: Entry) -> bool:

@@ -233,7 +233,7 @@ def entries_below(
 
     Changes nothing, so a background thread may call it too.
     """
-    below: dict[bytes, bytes | Separated | None] = {key: clean.peek(key) for key in keys}
+    below = clean.peek_many(keys)
     absent = [key for key, entry in below.items() if entry is None]
     for key, stored in zip(absent, index.get_many(absent), strict=True):
         if stored is not None:

@@ -26,6 +26,13 @@ def encode_stored(entry: bytes | LargeValue | Separated) -> bytes:
     return SEPARATED + entry.pointer + entry.head
 
 
+def encode_stored_or_none(entry: bytes | LargeValue | Separated | None) -> bytes | None:
+    """`encode_stored`, or None for a deletion; a function of its own because drains are hot."""
+    if type(entry) is bytes:
+        return INLINE + entry
+    return None if entry is None else encode_stored(entry)
+
+
 def decode_stored(stored: bytes) -> bytes | Separated:
     """Inverse of `encode_stored`; `CorruptionError` where the bytes have neither form."""
     kind = stored[:1]
@@ -38,4 +45,4 @@ def decode_stored(stored: bytes) -> bytes | Separated:
 
 def head_of(entry: bytes | LargeValue | Separated) -> bytes:
     """The head of a present entry (all of it where it is inline)."""
-    return entry if isinstance(entry, bytes) else entry.head
+    return entry if type(entry) is bytes else entry.head

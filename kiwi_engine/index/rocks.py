@@ -6,8 +6,8 @@ RocksDB leave here translated.
 Measured with rocksdict 0.3.29, CPython 3.11, half a million keys in the block cache, per key:
 `get` of one key 4.3 µs but holding the interpreter lock, also while the disk is read; `get([key])`
 5.6 µs, lists of 16 and more 3.4 µs, sorted lists 1.9 µs, all with the lock released; an absent key
-1.2 µs; an iterator step 0.3 µs, a seek 4.5 µs. So every point read goes through the list form: one slow disk
-must not stop the log thread.
+1.2 µs; an iterator step 0.3 µs, a seek 4.5 µs. So every point read goes through the list form: one
+slow disk must not stop the log thread.
 """
 
 from __future__ import annotations

@@ -9,11 +9,10 @@ is recognised there as stale, because an entry counts only while the key has tha
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Final
 
 from kiwi_engine.checksum import crc32c_unchecked as crc32c
 from kiwi_engine.engine.store_protocol import Store
-from kiwi_engine.errors import ReplyError
+from kiwi_engine.errors import WrongTypeError
 from kiwi_engine.keyspace.encoding import (
     DEADLINE_END,
     KIND_NAMES,
@@ -29,8 +28,6 @@ from kiwi_engine.keyspace.encoding import (
     with_deadline,
 )
 from kiwi_engine.keyspace.expiry import ExpiryState
-
-WRONG_TYPE: Final = "WRONGTYPE Operation against a key holding the wrong kind of value"
 
 
 class Database:
@@ -68,7 +65,7 @@ class Database:
     # Strings
 
     def get(self, key: bytes, now_ms: int) -> bytes | None:
-        """The string at `key`; `ReplyError` where something else lives."""
+        """The string at `key`; `WrongTypeError` where something else lives."""
         value = self._get(place(self._prefix, crc32c(key)) + key)
         if value is None:
             return None
@@ -89,7 +86,7 @@ class Database:
         if self._vanishes(key, value, now_ms):
             return None, 0
         if value[0] != STRING_EXPIRING:
-            raise ReplyError(WRONG_TYPE)
+            raise WrongTypeError
         return value[DEADLINE_END:], deadline_of(value)
 
     def set(self, key: bytes, payload: bytes) -> None:

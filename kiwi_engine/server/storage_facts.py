@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import resource
 from typing import TYPE_CHECKING, Any
 
 from kiwi_engine.clock import monotonic_ns, wall_ms
@@ -30,14 +28,10 @@ def storage_facts(runtime: StorageRuntime) -> dict[str, Section]:
 
 
 def _process(runtime: StorageRuntime) -> Section:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return {
-        "process_id": os.getpid(),
-        "uptime_in_seconds": (monotonic_ns() - runtime.started_ns) // 1_000_000_000,
-        "cpu_user_seconds": usage.ru_utime,
-        "cpu_system_seconds": usage.ru_stime,
-        "memory_peak_bytes": usage.ru_maxrss * 1024,
-    }
+    # Its process id, memory and processor time are told by the network runtime, which knows them
+    # even when this one does not answer.
+    uptime_ns = monotonic_ns() - runtime.started_ns
+    return {"storage_uptime_in_seconds": uptime_ns // 1_000_000_000}
 
 
 def _persistence(runtime: StorageRuntime) -> Section:
@@ -121,8 +115,8 @@ def _backpressure(runtime: StorageRuntime) -> Section:
     pending, limit = engine.store.pending_bytes(), engine.settings.pending_bytes_max
     return {
         "state": "stop" if pending > limit else "none",
-        "pending_bytes": pending,
-        "pending_bytes_limit": limit,
+        "write_buffer_bytes_now": pending,
+        "write_buffer_bytes_limit": limit,
         "hold_ups": engine.hold_ups,
         "hold_ups_us": engine.hold_up_ns // 1000,
     }

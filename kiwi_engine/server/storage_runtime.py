@@ -85,6 +85,7 @@ class StorageRuntime:
             if engine.group_is_full():
                 engine.end()
                 engine.begin()
+        self.executor.account()
         engine.end()
 
     def _background_cycle(self) -> None:

@@ -156,13 +156,11 @@ class LogReader:
     ) -> None:
         """Refuse a segment that ends before the next one begins.
 
-        The next one may begin with 0, torn, only if it is the last; this one was synced before
-        that was written to, so it must end as it was left.
+        Where the next one begins with no intact record, it is judged by itself; this one, which
+        was complete before that was written to, must then end as it was left.
         """
         following = first_lsns[index + 1]
-        if following and following == lsn:
-            return
-        if not following and not segment.fault and lsn and index + 2 == len(first_lsns):
+        if lsn and (following == lsn or (not following and not segment.fault)):
             return
         reason = segment.fault or f"the log breaks off before LSN {lsn or 'unknown'}"
         raise CorruptionError(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +123,23 @@ def test_what_is_no_segment(tmp_path: Path, capsys: pytest.CaptureFixture[str], 
         (tmp_path / name).write_text("hello")
     assert main(["dump", str(tmp_path / name)]) == 2
     assert name in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_leaves_early_is_no_error(directory: Path, unbuffered: str) -> None:
+    file = directory / "wal" / "0000000001.wal"
+    dumper = subprocess.Popen(
+        [sys.executable, "-m", "kiwi_engine", "dump", str(file)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+    )
+    assert dumper.stdout is not None
+    dumper.stdout.close()
+    assert dumper.stderr is not None
+    assert dumper.stderr.read() == b""
+    dumper.stderr.close()
+    assert dumper.wait() == 0
 
 
 def test_a_key_is_described_by_its_kind() -> None:

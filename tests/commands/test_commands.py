@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from kiwi_engine import clock
 from kiwi_engine.commands.debug import SLEEP_SECONDS_MAX, parse_seconds
+from kiwi_engine.errors import OverloadedError
 from kiwi_engine.keyspace import encoding
+from kiwi_engine.keyspace.database import Database
 from tests.commands.helpers import NOW, WRONG_TYPE, Session
 
 
@@ -80,6 +82,7 @@ def test_conditions_see_an_expired_key_as_absent(session: Session) -> None:
 def test_object_encoding_does_not_depend_on_the_deadline(session: Session) -> None:
     session.run("set a 12 px 50")
     assert session.run("object encoding a") == b"$3\r\nint\r\n"
+    assert session.run("object idletime a").startswith(b"-ERR idle time not tracked")
     session.now += 51
     assert session.run("object encoding a") == b"$-1\r\n"
     assert session.run("object idletime a") == b"$-1\r\n"
@@ -107,6 +110,16 @@ def test_mget_takes_other_types_as_absent(session: Session) -> None:
     session.put_other_kind(b"a")
     session.run("set b 1")
     assert session.run("mget a b") == b"*2\r\n$-1\r\n$1\r\n1\r\n"
+
+
+def test_mget_does_not_hide_a_failed_read(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_database: Database, _key: bytes, _now_ms: int) -> bytes:
+        raise OverloadedError("OVERLOADED try later")
+
+    monkeypatch.setattr(Database, "get", fail)
+    assert session.run("mget a b") == b"-OVERLOADED try later\r\n"
 
 
 @pytest.mark.parametrize("line", ["set a 1", "setex a 10 1", "mset a 1", "rename b a"])

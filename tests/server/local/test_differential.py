@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,17 +105,17 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 def raw_reply(port: int, data: bytes) -> bytes:
     """All that the server sends to `data` on a connection of its own."""
+    received = b""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-        connection.sendall(data)
-        connection.shutdown(socket.SHUT_WR)
-        received = b""
-        try:
+        # A server that closes over bytes it did not read resets the connection; what it sent before
+        # is still there to be read.
+        with contextlib.suppress(OSError):
+            connection.sendall(data)
+            connection.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(ConnectionResetError):
             while chunk := connection.recv(1 << 16):
                 received += chunk
-        except ConnectionResetError:
-            # The server closed while bytes of ours were still unread; its reply came before.
-            pass
-        return received
+    return received
 
 
 def our_reply(data: bytes) -> bytes:

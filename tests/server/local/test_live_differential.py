@@ -93,3 +93,13 @@ def test_mixed_commands(servers: Servers, data: bytes) -> None:
 @pytest.mark.parametrize("data", LOGINS, ids=lambda data: repr(data[:30]))
 def test_logins(locked_servers: Servers, data: bytes) -> None:
     check(locked_servers, data)
+
+
+def test_no_two_fields_of_info_share_a_name(servers: Servers) -> None:
+    """Client libraries flatten INFO: of two equal names one would be lost."""
+    with servers[0].client() as client:
+        client.command("SET", "a", "b")
+        lines = client.command("INFO", "everything").decode().splitlines()
+    names = [line.split(":")[0] for line in lines if ":" in line]
+    assert len(names) > 60
+    assert len(names) == len(set(names))
