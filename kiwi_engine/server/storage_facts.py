@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kiwi_engine.clock import monotonic_ns, wall_ms
+from kiwi_engine.clock import wall_ms
 
 if TYPE_CHECKING:
     from kiwi_engine.server.storage_runtime import StorageRuntime
@@ -15,7 +15,7 @@ Section = dict[str, Any]
 def storage_facts(runtime: StorageRuntime) -> dict[str, Section]:
     """Sections by name; numbers are numbers, times say their unit in their name."""
     return {
-        "storage": _process(runtime),
+        "stats": _expiry(runtime),
         "persistence": _persistence(runtime),
         "commitworker": _commit_worker(runtime),
         "valuelog": _value_log(runtime),
@@ -25,13 +25,6 @@ def storage_facts(runtime: StorageRuntime) -> dict[str, Section]:
         "commandstats": _command_statistics(runtime),
         "errorstats": dict(runtime.executor.errors),
     }
-
-
-def _process(runtime: StorageRuntime) -> Section:
-    # Its process id, memory and processor time are told by the network runtime, which knows them
-    # even when this one does not answer.
-    uptime_ns = monotonic_ns() - runtime.started_ns
-    return {"storage_uptime_in_seconds": uptime_ns // 1_000_000_000}
 
 
 def _persistence(runtime: StorageRuntime) -> Section:
@@ -119,6 +112,13 @@ def _backpressure(runtime: StorageRuntime) -> Section:
         "write_buffer_bytes_limit": limit,
         "hold_ups": engine.hold_ups,
         "hold_ups_us": engine.hold_up_ns // 1000,
+    }
+
+
+def _expiry(runtime: StorageRuntime) -> Section:
+    return {
+        "expired_keys": runtime.keyspace.expiry.expired_count,
+        "namespaces_to_reclaim": runtime.keyspace.dead_namespaces,
     }
 
 

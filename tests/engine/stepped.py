@@ -1,0 +1,139 @@
+"""An engine whose threads are steps of the test: deterministic, replayable, fast.
+
+The log thread's work and the background jobs happen when a test says so, on its own thread, in any
+order that real threads could have. Everything else is the engine's own code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from unittest.mock import patch
+
+from kiwi_engine.commit.group import Group
+from kiwi_engine.commit.pipeline import Deliver, Pipeline
+from kiwi_engine.engine import drain, engine, housekeeping
+from kiwi_engine.engine.engine import Engine
+from kiwi_engine.engine.settings import EngineSettings
+from kiwi_engine.engine.store_protocol import Tally
+from kiwi_engine.fs.protocol import FileSystem
+from kiwi_engine.index.protocol import Index
+
+
+class SteppedPipeline(Pipeline):
+    """Commits the waiting group when `step` is called, or when another one needs its place."""
+
+    def start(self) -> None:
+        """No thread."""
+
+    def step(self) -> bool:
+        """What the log thread would do next; False if there is nothing."""
+        group, self._ready = self._ready, None
+        if group is None and self._sync_due_in_s() > 0:
+            return False
+        self.busy = True
+        try:
+            if group is not None:
+                self._commit_or_fail(group)
+            self._sync_if_due()
+        finally:
+            self.busy = False
+        return True
+
+    def offer(self, group: Group) -> None:
+        if self._ready is not None:
+            self.step()
+        self._ready = group
+        # As if the log thread were still at the group before: this one may be taken back.
+        self.busy = True
+
+    def wait_idle(self) -> None:
+        while self._ready is not None:
+            self.step()
+
+    def close(self) -> None:
+        self._closing = True
+        self.wait_idle()
+        self._sync_if_due(closing=True)
+
+
+class SteppedJobs:
+    """Background jobs that run when `run_one` is called, or waited for."""
+
+    def __init__(self, threads: int) -> None:
+        self._waiting: dict[str, Callable[[], Any]] = {}
+        self._ended: dict[str, tuple[str, Any, BaseException | None]] = {}
+
+    def start(self, name: str, job: Callable[[], Any]) -> None:
+        assert not self.is_running(name), f"{name} runs already"
+        self._waiting[name] = job
+
+    def is_running(self, name: str) -> bool:
+        return name in self._waiting or name in self._ended
+
+    def run_one(self) -> bool:
+        """Run the job that waits longest; False if none does."""
+        for name in self._waiting:
+            self._run(name)
+            return True
+        return False
+
+    def wait(self, name: str) -> tuple[str, Any, BaseException | None]:
+        if name in self._waiting:
+            self._run(name)
+        return self._ended.pop(name)
+
+    def collect(self) -> list[tuple[str, Any, BaseException | None]]:
+        ended, self._ended = list(self._ended.values()), {}
+        return ended
+
+    def close(self) -> list[tuple[str, Any, BaseException | None]]:
+        while self.run_one():
+            pass
+        return self.collect()
+
+    def _run(self, name: str) -> None:
+        job = self._waiting.pop(name)
+        try:
+            self._ended[name] = (name, job(), None)
+        except Exception as error:
+            self._ended[name] = (name, None, error)
+
+
+def open_stepped(
+    fs: FileSystem,
+    index: Index,
+    settings: EngineSettings,
+    tally: Tally,
+    deliver: Deliver,
+    pipeline: type[SteppedPipeline] = SteppedPipeline,
+) -> Engine:
+    """An engine over `/data` that moves only by `step` and `run_one`."""
+    with (
+        patch.object(engine, "Pipeline", pipeline),
+        patch.object(housekeeping, "BackgroundJobs", SteppedJobs),
+    ):
+        return Engine.open("/data", settings, tally, deliver, fs, lambda path, settings: index)
+
+
+def without_intervals() -> Any:
+    """Slices of two keys; nothing waits for time to pass. A context manager."""
+    return patch.multiple(
+        "kiwi_engine.engine",
+        **{},
+    ) if False else _Patches()
+
+
+class _Patches:
+    def __enter__(self) -> None:
+        self._patches = [
+            patch.object(drain, "SLICE_KEYS", 2),
+            patch.object(housekeeping, "_RELEASE_INTERVAL_NS", -1),
+            patch.object(housekeeping, "_DISK_CHECK_NS", -1),
+        ]
+        for one in self._patches:
+            one.start()
+
+    def __exit__(self, *_: object) -> None:
+        for one in self._patches:
+            one.stop()
