@@ -13,6 +13,7 @@ made; everything in the directory has a fixed name:
 
 from __future__ import annotations
 
+import os
 from typing import Final
 
 import msgspec
@@ -44,6 +45,10 @@ class Paths(msgspec.Struct, frozen=True):
     """Where everything of a data directory lies."""
 
     root: str
+
+    @property
+    def parent(self) -> str:
+        return os.path.dirname(os.path.abspath(self.root))
 
     @property
     def layout(self) -> str:
@@ -103,9 +108,15 @@ def check_layout(layout: Layout, path: str) -> None:
 
 
 def create_layout(fs: FileSystem, paths: Paths) -> None:
-    """Make the directories and, last, the layout file; each step is harmless when repeated."""
+    """Make the directories and, last, the layout file; each step is harmless when repeated.
+
+    All directories are durable, the data directory itself in its parent too, before the file that
+    says that they are there.
+    """
     for directory in (paths.wal, paths.values, paths.index):
         fs.make_directory(directory)
+    fs.sync_directory(paths.root)
+    fs.sync_directory(paths.parent)
     draft = f"{paths.layout}.new"
     if fs.exists(draft):
         fs.remove(draft)

@@ -36,7 +36,7 @@ class Replay:
         """Take one record; those that the index holds already only tell where the log begins."""
         self.first_lsn = self.first_lsn or record.lsn
         self.last_lsn = record.lsn
-        # Behind missing records nothing may be applied: the next start would not miss them any more.
+        # Behind missing records nothing may be applied: the next start would not miss them.
         is_gap = self.first_lsn > self._applied_lsn + 1
         if is_gap or record.lsn <= self._applied_lsn:
             return

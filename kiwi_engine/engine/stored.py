@@ -45,4 +45,4 @@ def decode_stored(stored: bytes) -> bytes | Separated:
 
 def head_of(entry: bytes | LargeValue | Separated) -> bytes:
     """The head of a present entry (all of it where it is inline)."""
-    return entry if type(entry) is bytes else entry.head
+    return entry if isinstance(entry, bytes) else entry.head

@@ -65,17 +65,21 @@ def create_segment(
     has no file metadata to write. `DiskFullError` leaves nothing behind.
     """
     temporary = kind.path(directory, number) + PREPARING_SUFFIX
-    if fs.exists(temporary):
-        fs.remove(temporary)
+    _remove_if_present(fs, temporary)
     try:
         with refusing_when_full(temporary, segment_bytes):
             _fill_new(
                 fs.create(temporary), kind.encode_header(number), segment_bytes, zero_slice_bytes
             )
     except DiskFullError:
-        fs.remove(temporary)
+        _remove_if_present(fs, temporary)
         raise
     return name_segment(fs, directory, kind, number, temporary)
+
+
+def _remove_if_present(fs: FileSystem, path: str) -> None:
+    if fs.exists(path):
+        fs.remove(path)
 
 
 def _fill_new(file: File, header: bytes, segment_bytes: int, zero_slice_bytes: int) -> None:

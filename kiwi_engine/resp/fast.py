@@ -51,6 +51,10 @@ _bulk_size: Final = [5 + len(str(size)) + size for size in range(_SIZES_TABLED)]
 # A chunk without a second command in its first bytes is a single command or begins with a long
 # one. For both the strict parser is faster: one costs 3 us against 6, and payloads are jumped over.
 _LONG_COMMAND_BYTES: Final = 1024
+# A short single command is cut at its line ends: 1 us for a SET, three times as fast again.
+_SHORT_COMMAND_BYTES: Final = 4096
+_SHORT_COMMAND_LINES_MAX: Final = 33
+_LENGTH_LINES: Final = tuple(b"$%d" % length for length in range(_SHORT_COMMAND_BYTES + 1))
 _ASTERISK: Final = ord("*")
 _LOGIN: Final = (b"auth", b"hello")
 
@@ -113,8 +117,14 @@ class RequestReader:
             if not parser.at_boundary:
                 data = data[parser.advance(data, commands, 1) :]
             # The first bytes tell whether a second command follows soon; see above.
-            if data.find(b"\r\n*", 0, _LONG_COMMAND_BYTES) >= 0 and parser.at_boundary:
-                data = self._feed_hiredis(data, commands)
+            if parser.at_boundary:
+                if data.find(b"\r\n*", 0, _LONG_COMMAND_BYTES) >= 0:
+                    data = self._feed_hiredis(data, commands)
+                elif len(data) <= min(_SHORT_COMMAND_BYTES, parser.limits.bulk_bytes_max):
+                    command = _only_command(data)
+                    if command is not None:
+                        commands.append(command)
+                        return commands
             if data:
                 parser.advance(data, commands)
         except ProtocolError as error:
@@ -179,6 +189,26 @@ class RequestReader:
         except hiredis.ProtocolError:
             pass
         return replies
+
+
+def _only_command(data: bytes) -> list[bytes] | None:
+    """The command that `data` is, if it is a single one and no argument holds a line end.
+
+    Then the lines between line ends are the count, and lengths and arguments by turns. Where each
+    length is that of the line behind it, in canonical digits, a parser could read nothing else.
+    """
+    lines = data.split(b"\r\n", _SHORT_COMMAND_LINES_MAX)
+    arguments = lines[2:-1:2]
+    count = len(arguments)
+    if (
+        count
+        and not lines[-1]
+        and len(lines) == 2 * count + 2
+        and lines[0] == b"*%d" % count
+        and lines[1:-1:2] == [_LENGTH_LINES[len(argument)] for argument in arguments]
+    ):
+        return arguments
+    return None
 
 
 def _proof_needed(data: bytes) -> Proof:

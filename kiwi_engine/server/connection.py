@@ -202,7 +202,11 @@ class Connection(asyncio.Protocol):
 
     def _answer_later(self, slot: Slot, answer: Coroutine[Any, Any, bytes]) -> None:
         async def wait() -> None:
-            slot.complete(await answer)
+            try:
+                slot.complete(await answer)
+            except Exception:
+                logger.exception("connection %d failed", self.session.id)
+                self._transport.abort()
 
         task = asyncio.get_running_loop().create_task(wait())
         self._tasks.add(task)

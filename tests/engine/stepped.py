@@ -6,7 +6,8 @@ order that real threads could have. Everything else is the engine's own code.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
@@ -116,24 +117,12 @@ def open_stepped(
         return Engine.open("/data", settings, tally, deliver, fs, lambda path, settings: index)
 
 
-def without_intervals() -> Any:
-    """Slices of two keys; nothing waits for time to pass. A context manager."""
-    return patch.multiple(
-        "kiwi_engine.engine",
-        **{},
-    ) if False else _Patches()
-
-
-class _Patches:
-    def __enter__(self) -> None:
-        self._patches = [
-            patch.object(drain, "SLICE_KEYS", 2),
-            patch.object(housekeeping, "_RELEASE_INTERVAL_NS", -1),
-            patch.object(housekeeping, "_DISK_CHECK_NS", -1),
-        ]
-        for one in self._patches:
-            one.start()
-
-    def __exit__(self, *_: object) -> None:
-        for one in self._patches:
-            one.stop()
+@contextmanager
+def tiny_steps() -> Iterator[None]:
+    """Drains write slices of two keys, and what is due every so often is always due."""
+    with (
+        patch.object(drain, "SLICE_KEYS", 2),
+        patch.object(housekeeping, "_RELEASE_INTERVAL_NS", -1),
+        patch.object(housekeeping, "_DISK_CHECK_NS", -1),
+    ):
+        yield

@@ -166,7 +166,7 @@ def test_directories(fs: FileSystem, root: str) -> None:
 
 def test_a_directory_has_one_owner(fs: FileSystem, root: str) -> None:
     lock = fs.lock_directory(root)
-    with pytest.raises(LockedError, match="in use by process [0-9]+"):
+    with pytest.raises(LockedError, match=r"in use by process [0-9]+"):
         fs.lock_directory(root)
     lock.release()
     lock.release()

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from kiwi_engine import clock
 from kiwi_engine.commands.resolve import check_arity, resolve
-from kiwi_engine.errors import ReplyError
+from kiwi_engine.errors import KiwiError, ReplyError
 from kiwi_engine.resp import reply
 from kiwi_engine.server.facade import ServerFacade
 from kiwi_engine.server.local.client import HANDLERS as CLIENT
@@ -91,6 +91,9 @@ async def _finish(
         return await answer
     except ReplyError as error:
         return _failed(facade, counters, error)
+    except KiwiError as error:
+        # The storage runtime is down or did not answer in time.
+        return _failed(facade, counters, ReplyError(f"ERR {error}"))
 
 
 def _failed(facade: ServerFacade, counters: CommandStatistics, error: ReplyError) -> bytes:

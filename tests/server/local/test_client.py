@@ -83,6 +83,12 @@ def test_list_and_its_filters() -> None:
     assert server.run(session, "CLIENT", "LIST", "ID", 9) == b"=4\r\ntxt:\r\n"
 
 
+def test_id_counts_connections() -> None:
+    server = FakeServer()
+    server.connect()
+    assert server.run(server.connect(), "CLIENT", "ID") == b":2\r\n"
+
+
 def test_names() -> None:
     server = FakeServer()
     session = server.connect()

@@ -43,6 +43,14 @@ def test_resetstat_resets_both_runtimes() -> None:
     assert server.statistics.errors == {}
 
 
+def test_resetstat_without_storage_says_so() -> None:
+    server = FakeServer()
+    server.storage_is_up = False
+    answer = server.run(server.connect(), "CONFIG", "RESETSTAT")
+    assert answer == b"-ERR the storage runtime is down\r\n"
+    assert server.statistics.errors == {"ERR": 1}
+
+
 def test_rewrite_is_refused_with_the_reason() -> None:
     server = FakeServer()
     session = server.connect()
