@@ -15,6 +15,7 @@
         ├── EnginePoisonedError   a write or sync failed; reads go on, writes are refused
         ├── DiskFullError         refused before anything was torn; passes when space is freed
         ├── OverloadedError       a bound was reached
+        ├── UnknownOutcomeError   a write that may or may not have been made
         └── ProtocolError         the bytes of a client are not RESP; its connection is closed
 
 A bug is an `AssertionError`, never one of these.
@@ -109,6 +110,13 @@ class DiskFullError(ReplyError):
     def __init__(self, reason: str) -> None:
         super().__init__(f"MISCONF Kiwi Engine refuses writes: {reason}. Reads go on.")
         self.reason = reason
+
+
+class UnknownOutcomeError(ReplyError):
+    """Whether a write was made cannot be known: it is never repeated, and never denied."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"UNKNOWN outcome: {reason}; the write may or may not have been made")
 
 
 class OverloadedError(ReplyError):

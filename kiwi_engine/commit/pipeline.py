@@ -29,7 +29,12 @@ from kiwi_engine.commit.group import Group, PendingReply
 from kiwi_engine.commit.log_protocol import Log, ValueLog
 from kiwi_engine.commit.policy import BatchLimits, Commit, GroupFacts, decide
 from kiwi_engine.commit.statistics import CommitStatistics
-from kiwi_engine.errors import DiskFullError, EnginePoisonedError, ReplyError
+from kiwi_engine.errors import (
+    DiskFullError,
+    EnginePoisonedError,
+    ReplyError,
+    UnknownOutcomeError,
+)
 from kiwi_engine.failpoints import hit
 from kiwi_engine.vlog.format import encode_pointer
 from kiwi_engine.vlog.separated import LargeValue
@@ -201,11 +206,14 @@ class Pipeline:
             self._condition.notify_all()
 
     def _commit_or_fail(self, group: Group) -> None:
+        answer: ReplyError | None = None
         if self.failure is None:
             try:
                 self._commit(group)
             except OSError as error:
                 self._set_failure(error)
+                # Its record may have reached the device all the same.
+                answer = UnknownOutcomeError(f"writing the log failed ({error})")
             except (DiskFullError, EnginePoisonedError) as error:
                 logger.error("a group could not be committed: %s", error)
                 self.failure = error
@@ -213,7 +221,7 @@ class Pipeline:
             self.statistics.groups_failed += 1
         elif group.lsn:
             self.acknowledged_lsn = group.lsn
-        self._deliver(group.replies, self.failure)
+        self._deliver(group.replies, answer or self.failure)
 
     def _commit(self, group: Group) -> None:
         if not group.has_changes:

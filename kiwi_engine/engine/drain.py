@@ -18,7 +18,7 @@ import msgspec
 from kiwi_engine.clock import sleep
 from kiwi_engine.commit.group import Entry
 from kiwi_engine.engine.clean_cache import CachedEntry, CleanCache, entries_bytes
-from kiwi_engine.engine.overlay import Generation
+from kiwi_engine.engine.overlay import Generation, joined
 from kiwi_engine.engine.state import STATE_KEY, IndexState, encode_state
 from kiwi_engine.engine.store import entries_below
 from kiwi_engine.engine.store_protocol import Tally
@@ -75,8 +75,7 @@ class Drainer:
         keys = sorted(generation.entries)
         slices = [keys[at : at + SLICE_KEYS] for at in range(0, len(keys), SLICE_KEYS)] or [[]]
         ranges = generation.ranges
-        for begin, end in ranges:
-            self._forget_range(begin, end)
+        self._forget_ranges(generation)
         for number, slice_keys in enumerate(slices, start=1):
             if number == len(slices):
                 # With the last slice, so that a replay after a crash does not count them twice.
@@ -120,10 +119,18 @@ class Drainer:
                 if generation.entries.get(key) is not large:
                     self._discard(large.pointer)
 
-    def _forget_range(self, begin: bytes, end: bytes) -> None:
-        """Account for what a range deletion removes; its entries are not read one by one later."""
-        for key, stored in self._index.iterate(begin, end):
-            self._account(key, None, decode_stored(stored))
+    def _forget_ranges(self, generation: Generation) -> None:
+        """Account for what range deletions remove; the slices do not look at that again."""
+        for begin, end in joined(generation.ranges):
+            for key, stored in self._index.iterate(begin, end):
+                before = decode_stored(stored)
+                for name in self._tally(key, head_of(before)):
+                    self._counters[name] -= 1
+                # A replay may find here what it is about to set once more.
+                if type(before) is Separated and not _is_same_pointer(
+                    before, generation.entries.get(key)
+                ):
+                    self._discard(before.pointer)
 
     def _discard(self, encoded_pointer: bytes) -> None:
         pointer = decode_pointer(encoded_pointer)

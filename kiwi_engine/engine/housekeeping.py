@@ -20,6 +20,7 @@ from kiwi_engine.commit.pipeline import Pipeline
 from kiwi_engine.engine.drain import Drained, Drainer
 from kiwi_engine.engine.jobs import BackgroundJobs
 from kiwi_engine.engine.opening import Opened
+from kiwi_engine.engine.overlay import Generation
 from kiwi_engine.engine.settings import EngineSettings
 from kiwi_engine.engine.store import Store
 from kiwi_engine.errors import DiskFullError, EnginePoisonedError, ReplyError
@@ -90,9 +91,12 @@ class Housekeeping:
             self._ended(name, result, error)
         if self._pipeline.failure is not None or self._is_failed:
             return
-        for generation in (self._store.draining, self._store.generation):
-            if generation is not None and generation.groups:
-                self.drainer.drain(generation, generation.groups[-1].lsn)
+        if self._store.draining is not None:
+            self._drain_now(self._store.draining)
+        if self._store.generation.groups:
+            self.seal()
+            assert self._store.draining is not None
+            self._drain_now(self._store.draining)
         self._opened.index.flush()
         self._opened.log.release(self.drainer.state.applied_lsn)
 
@@ -119,12 +123,20 @@ class Housekeeping:
         assert generation is not None
         if self._pipeline.failure is not None or self._is_failed:
             return
-        last_lsn = generation.groups[-1].lsn if generation.groups else self.applied_lsn
+        last_lsn = self._last_lsn(generation)
         if last_lsn == 0 or last_lsn > self._pipeline.durable_lsn:
             if last_lsn:
                 self._pipeline.want_sync()
             return
         self.jobs.start("drain", lambda: self.drainer.drain(generation, last_lsn))
+
+    def _drain_now(self, generation: Generation) -> None:
+        # Merged at once: the next drain relies on the clean cache being as old as the index.
+        self._merge(self.drainer.drain(generation, self._last_lsn(generation)))
+
+    def _last_lsn(self, generation: Generation) -> int:
+        """0 while its last group is not in the log. It has no groups when all were given up."""
+        return generation.groups[-1].lsn if generation.groups else self.applied_lsn
 
     def _merge(self, drained: Drained) -> None:
         store = self._store

@@ -98,6 +98,17 @@ class _LazyOrder:
         return keys
 
 
+def joined(ranges: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The same keys in ranges that do not overlap, in order."""
+    result: list[tuple[bytes, bytes]] = []
+    for begin, end in sorted(ranges):
+        if result and begin <= result[-1][1]:
+            result[-1] = (result[-1][0], max(result[-1][1], end))
+        elif begin < end:
+            result.append((begin, end))
+    return result
+
+
 def overlay(
     upper: Iterator[Row],
     lower: Iterator[Row],

@@ -183,11 +183,15 @@ class Store:
 
         Walks what is pending, and asks the index about those of its keys that nothing in memory
         knows: no write pays for the exactness of `DBSIZE` (docs/decisions/0005-exact-dbsize.md).
+        What a range deletion removes from the index is counted when it is drained.
         """
         # While a drain is under way the index is newer than `counters`.
         self.settle_drain()
         totals = Counter(self.counters)
-        pending: dict[bytes, Entry] = dict(self.draining.entries) if self.draining else {}
+        pending: dict[bytes, Entry] = {}
+        if self.draining is not None:
+            covers = self.generation.covers
+            pending = {k: None if covers(k) else e for k, e in self.draining.entries.items()}
         pending.update(self.generation.entries)
         below = entries_below(list(pending), self.clean, self._index)
         for key, entry in pending.items():

@@ -64,7 +64,11 @@ class Store(Protocol):
         ...
 
     def count(self, counter: bytes) -> int:
-        """How many present keys the tally (see `Tally`) assigns to `counter`; exact."""
+        """How many present keys the tally (see `Tally`) assigns to `counter`; exact.
+
+        Except that keys of a `delete_range` may be counted a while longer. It is meant for what is
+        dead already and no longer asked for: a flushed namespace may hold millions of keys.
+        """
         ...
 
     def recent_counts(self) -> Mapping[bytes, int]:

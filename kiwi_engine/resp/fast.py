@@ -100,6 +100,11 @@ class RequestReader:
         return self._rest_start < len(self._rest)
 
     @property
+    def needs_attention(self) -> bool:
+        """Whether `held` or `error` has something to say."""
+        return self.error is not None or self._rest_start < len(self._rest)
+
+    @property
     def pending_bytes(self) -> int:
         """Bytes received of commands that were not returned yet."""
         return self._parser.pending_bytes + len(self._rest) - self._rest_start

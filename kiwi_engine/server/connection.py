@@ -40,6 +40,8 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, runtime: NetworkRuntime) -> None:
         self._runtime = runtime
+        self._statistics = runtime.statistics
+        self._storage = runtime.storage
         self._transport: asyncio.Transport
         self._reader = RequestReader()
         self._line = ReplyLine(self._write)
@@ -63,12 +65,16 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         session = self.session
-        self._bytes_received += len(data)
-        session.input_bytes += len(data)
         session.last_interaction_ns = monotonic_ns()
-        self._runtime.statistics.input_bytes += len(data)
+        session.input_bytes += len(data)
+        self._statistics.input_bytes += len(data)
+        self._bytes_received += len(data)
         try:
-            self._receive(data)
+            commands = self._reader.feed(data)
+            if commands:
+                self._accept(commands)
+            if self._reader.needs_attention:
+                self._attend()
         except Exception:
             logger.exception("connection %d failed", session.id)
             self._transport.abort()
@@ -120,23 +126,21 @@ class Connection(asyncio.Protocol):
 
     # ---- requests
 
-    def _receive(self, data: bytes) -> None:
-        commands = self._reader.feed(data)
-        if commands:
-            self._accept(commands)
+    def _attend(self) -> None:
+        """Go on behind a login, or end the connection of a client that broke the protocol."""
         while self._reader.held:
             # Commands behind a login were held back until it is decided.
             self.refresh_limits()
             self._accept(self._reader.feed(b""))
         if self._reader.error is not None and not self.session.close_after_reply:
-            self._runtime.statistics.protocol_errors += 1
+            self._statistics.protocol_errors += 1
             self._slot([]).complete(reply.error(self._reader.error.text))
             self.close_when_answered()
 
     def _accept(self, commands: list[list[bytes]]) -> None:
         session = self.session
         session.commands_count += len(commands)
-        self._runtime.statistics.commands_processed += len(commands)
+        self._statistics.commands_processed += len(commands)
         is_plain = session.authenticated and session.reply_mode is ReplyMode.ON
         if is_plain and {words[0] for words in commands} <= _PLAIN_NAMES:
             session.last_command = _PLAIN[commands[-1][0]]
@@ -185,9 +189,9 @@ class Connection(asyncio.Protocol):
         )
 
     def _submit(self, commands: list[list[bytes]]) -> None:
-        if not self._runtime.storage.submit(self._slot(commands)):
+        if not self._storage.submit(self._slot(commands), self.session.last_interaction_ns):
             self._hold_back()
-            self._runtime.storage.when_relieved(self._go_on)
+            self._storage.when_relieved(self._go_on)
 
     # ---- replies
 
@@ -215,7 +219,7 @@ class Connection(asyncio.Protocol):
     def _write(self, encoded: bytes) -> None:
         self._transport.write(encoded)
         self.session.output_bytes += len(encoded)
-        self._runtime.statistics.output_bytes += len(encoded)
+        self._statistics.output_bytes += len(encoded)
         if self.session.close_after_reply and self.is_answered:
             self._transport.close()
 

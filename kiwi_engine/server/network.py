@@ -214,7 +214,7 @@ class NetworkRuntime:
     def _settings_changed(self, old: Settings, new: Settings) -> None:
         if old.loglevel != new.loglevel:
             set_level(new.loglevel)
-        self.storage.settings = new
+        self.storage.configure(new)
         for connection in self._connections.values():
             connection.refresh_limits()
         changed = changed_fields(old, new)

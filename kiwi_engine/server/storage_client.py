@@ -18,16 +18,13 @@ from typing import Any, Final, Protocol
 
 from kiwi_engine.channel.frames import Query, Request, Run
 from kiwi_engine.channel.statistics import ChannelStatistics
-from kiwi_engine.clock import monotonic_ns
 from kiwi_engine.commands.registry import lookup
 from kiwi_engine.config.settings import Settings
-from kiwi_engine.errors import ChannelClosedError, KiwiError
+from kiwi_engine.errors import ChannelClosedError, KiwiError, UnknownOutcomeError
 from kiwi_engine.resp import reply
 from kiwi_engine.server.slots import Slot
 
-UNKNOWN_OUTCOME: Final = reply.error(
-    "UNKNOWN outcome: the storage runtime did not answer; the write may or may not have been made"
-)
+UNKNOWN_OUTCOME: Final = reply.error(UnknownOutcomeError("the storage runtime did not answer").text)
 TIMED_OUT: Final = reply.error("TIMEOUT the storage runtime did not answer in time")
 
 
@@ -41,7 +38,7 @@ class StorageClient:
     """One storage runtime (one shard), whichever process it is in at the moment."""
 
     def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop) -> None:
-        self.settings = settings
+        self.configure(settings)
         self._loop = loop
         self._link: Link | None = None
         self._flush_scheduled = False
@@ -56,6 +53,12 @@ class StorageClient:
         self._held_back: list[Callable[[], None]] = []
         self.statistics = ChannelStatistics()
 
+    def configure(self, settings: Settings) -> None:
+        """Take over the bounds and the request timeout."""
+        self._requests_max = settings.channel_buffer_size
+        self._bytes_max = settings.channel_buffer_bytes
+        self._timeout_ns = settings.request_timeout * 1_000_000
+
     @property
     def is_connected(self) -> bool:
         return self._link is not None
@@ -67,38 +70,35 @@ class StorageClient:
 
     # ---- runs
 
-    def submit(self, slot: Slot) -> bool:
-        """Queue a run; False if its connection should stop reading (see `when_relieved`)."""
-        slot.deadline_ns = monotonic_ns() + self.settings.request_timeout * 1_000_000
+    def submit(self, slot: Slot, now_ns: int) -> bool:
+        """Queue a run received at `now_ns`; False if its connection should stop reading.
+
+        The connection goes on when told so (see `when_relieved`).
+        """
+        slot.deadline_ns = now_ns + self._timeout_ns
         self._outgoing.append(slot)
         self._requests += len(slot.commands)
         self._bytes += slot.bytes
         self._schedule_flush()
-        return not self._is_full()
+        return self._requests < self._requests_max and self._bytes < self._bytes_max
 
     def when_relieved(self, resume: Callable[[], None]) -> None:
         """Call `resume` once the channel is below its low-water mark."""
         self._held_back.append(resume)
         self.statistics.backpressure_events += 1
 
-    def _is_full(self) -> bool:
-        settings = self.settings
-        return (
-            self._requests >= settings.channel_buffer_size
-            or self._bytes >= settings.channel_buffer_bytes
-        )
-
     def _relieve(self) -> None:
-        settings = self.settings
-        if self._held_back and (
-            self._requests <= settings.channel_buffer_size // 2
-            and self._bytes <= settings.channel_buffer_bytes // 2
+        if (
+            self._held_back
+            and self._requests <= self._requests_max // 2
+            and self._bytes <= self._bytes_max // 2
         ):
             held_back, self._held_back = self._held_back, []
             for resume in held_back:
                 resume()
 
     def _schedule_flush(self) -> None:
+        """One frame an event-loop tick, however many ask for it."""
         if not self._flush_scheduled:
             self._flush_scheduled = True
             self._loop.call_soon(self._flush)
@@ -160,20 +160,20 @@ class StorageClient:
         self._queries.append(Query(identity, method, parameters))
         self._schedule_flush()
         try:
-            return await asyncio.wait_for(future, self.settings.request_timeout / 1000)
+            return await asyncio.wait_for(future, self._timeout_ns / 1e9)
         except TimeoutError:
             self._waiting.pop(identity, None)
             raise KiwiError("the storage runtime did not answer in time") from None
 
     def facts(self) -> dict[str, Any]:
         """The `channel` section of INFO."""
-        statistics, settings = self.statistics, self.settings
+        statistics = self.statistics
         return {
             "connected": int(self.is_connected),
             "pending_requests": self._requests,
             "pending_bytes": self._bytes,
-            "capacity_requests": settings.channel_buffer_size,
-            "capacity_bytes": settings.channel_buffer_bytes,
+            "capacity_requests": self._requests_max,
+            "capacity_bytes": self._bytes_max,
             "requests_peak": statistics.requests_peak,
             "bytes_peak": statistics.bytes_peak,
             "frames_sent": statistics.frames,

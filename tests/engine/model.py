@@ -201,9 +201,15 @@ def check_store(store: Store, state: State) -> None:
         expect(f"range, reverse={reverse}", rows, wanted[::-1] if reverse else wanted)
     within = [key for key, _ in store.range(b"a2", b"c1")]
     expect("part of a range", within, [key for key in sorted(state) if b"a2" <= key < b"c1"])
-    counted = Counter(name for key, value in state.items() for name in tally(key, value))
-    counts = +Counter(store.counts())
-    expect("counts", counts, counted)
+    if not has_pending_ranges(store):
+        counted = Counter(name for key, value in state.items() for name in tally(key, value))
+        expect("counts", +Counter(store.counts()), counted)
+
+
+def has_pending_ranges(store: Store) -> bool:
+    """Range deletions are counted when they are drained."""
+    generations = (store.generation, store.draining)
+    return any(generation.ranges for generation in generations if generation is not None)
 
 
 def check_recovered(life: Life, before: History, *, lower_bound: int) -> None:

@@ -62,8 +62,10 @@ def test_shutdown_stops_like_a_signal(start_kiwi: StartKiwi, words: tuple[str, .
         assert client.command("GET", "a") == b"1"
 
 
-def test_kill_of_everything_loses_nothing_acknowledged(start_kiwi: StartKiwi) -> None:
-    server = start_kiwi()
+@pytest.mark.parametrize("mode", ["always", "everysec", "no"])
+def test_a_dead_process_loses_nothing_acknowledged(start_kiwi: StartKiwi, mode: str) -> None:
+    """In every mode: a reply waits for `write`, and what the kernel has outlives the process."""
+    server = start_kiwi(appendfsync=mode)
     with server.client() as client:
         assert client.command("SET", "a", "1") == b"OK"
         assert client.command("SET", "large", b"x" * 100_000) == b"OK"
