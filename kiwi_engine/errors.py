@@ -7,6 +7,7 @@
     ├── CorruptionError        damaged bytes at `path`, `offset`; never guessed over
     ├── IndexStalledError      RocksDB would have to wait; nothing was applied, try again later
     ├── IndexFailedError       RocksDB could not read or write (I/O error, disk full)
+    ├── SalvageRefusedError    nothing of a damaged directory can be proven to be good
     ├── EngineClosedError      the engine was closed
     ├── ChannelClosedError     the other runtime is gone
     ├── ServerUnreachableError   a tool got no answer from a server; says why and what to do
@@ -65,6 +66,10 @@ class IndexFailedError(KiwiError):
         super().__init__(f"{path}: {reason}")
         self.path = path
         self.reason = reason
+
+
+class SalvageRefusedError(KiwiError):
+    """A damaged directory holds nothing whose place in its history can be proven."""
 
 
 class EngineClosedError(KiwiError):

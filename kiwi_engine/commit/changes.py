@@ -11,7 +11,7 @@ Specified in docs/formats/wal.md.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -53,9 +53,7 @@ def decode_changes(payload: bytes) -> Changes:
         raise ValueError(f"not a changes payload: {error}") from error
     if version != CHANGES_VERSION:
         raise ValueError(f"changes version {version}; this build reads {CHANGES_VERSION}")
-    entries: dict[bytes, Entry] = {key: _entry(value) for key, value in raw.items()}
-    return Changes(ranges, entries)
-
-
-def _entry(value: Any) -> Entry:
-    return Separated(value[0], value[1]) if isinstance(value, tuple) else value
+    for key, value in raw.items():
+        if type(value) is tuple:
+            raw[key] = Separated(*value)
+    return Changes(ranges, raw)

@@ -46,6 +46,7 @@ SyncMode = Literal["always", "everysec", "no"]
 Deliver = Callable[[list[PendingReply], ReplyError | None], None]
 
 _EVERYSEC_NS = 1_000_000_000
+_BUG = "the log thread met a bug, see the log file"
 
 
 class Pipeline:
@@ -115,7 +116,11 @@ class Pipeline:
             self._condition.notify_all()
 
     def is_idle(self) -> bool:
-        """Nothing waits and nothing is being committed: a group without changes may be answered."""
+        """Nothing waits and nothing is being committed.
+
+        A group without changes may be answered then, unless `failure` has become another since it
+        was taken: it may have read what could not be committed.
+        """
         return self._ready is None and not self.busy
 
     def want_sync(self) -> None:
@@ -156,20 +161,25 @@ class Pipeline:
     # ---- log thread
 
     def _run(self) -> None:
-        try:
-            while True:
-                group = self._next_group()
-                if group is not None:
-                    self._commit_or_fail(group)
-                elif self._closing:
-                    break
-                self._sync_if_due()
+        while True:
+            try:
+                return self._serve()
+            except Exception:
+                # Nobody may wait for an answer in vain: it goes on, and gives them the failure.
+                logger.exception(_BUG)
+                self.failure = EnginePoisonedError(_BUG)
                 self._become_idle()
-            self._sync_if_due(closing=True)
-        except BaseException:
-            logger.exception("the log thread died; the engine is read-only")
-            self.failure = EnginePoisonedError("the log thread died, see the log file")
-            self._answer_with_failure_for_ever()
+
+    def _serve(self) -> None:
+        while True:
+            group = self._next_group()
+            if group is not None:
+                self._commit_or_fail(group)
+            elif self._closing and self._ready is None:
+                break
+            self._sync_if_due()
+            self._become_idle()
+        self._sync_if_due(closing=True)
 
     def _next_group(self) -> Group | None:
         """Wait for a group, for a reason to sync, or for the end (None for both)."""
@@ -180,8 +190,10 @@ class Pipeline:
                 if group is not None:
                     decision = decide(self._facts(group), self.limits)
                     if isinstance(decision, Commit) or self._closing:
-                        self._ready = None
+                        # In this order: `is_idle` looks without the lock, and must not find
+                        # neither of them between the two.
                         self.busy = True
+                        self._ready = None
                         self._wake_executor()
                         if isinstance(decision, Commit) and decision.reason == "full":
                             self.statistics.groups_full += 1
@@ -217,6 +229,10 @@ class Pipeline:
             except (DiskFullError, EnginePoisonedError) as error:
                 logger.error("a group could not be committed: %s", error)
                 self.failure = error
+            except Exception:
+                logger.exception(_BUG)
+                self.failure = EnginePoisonedError(_BUG)
+                answer = UnknownOutcomeError(_BUG)
         if self.failure is not None:
             self.statistics.groups_failed += 1
         elif group.lsn:
@@ -298,11 +314,3 @@ class Pipeline:
         self.statistics.last_sync_error = str(error)
         logger.critical("writing the log failed, the engine is read-only now: %s", error)
         self.failure = EnginePoisonedError(f"writing the log failed ({error})")
-
-    def _answer_with_failure_for_ever(self) -> None:
-        """The thread's loop is broken; still nobody may wait for an answer in vain."""
-        while not (self._closing and self._ready is None):
-            self._become_idle()
-            group = self._next_group()
-            if group is not None:
-                self._commit_or_fail(group)

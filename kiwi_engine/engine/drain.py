@@ -56,6 +56,8 @@ class Drainer:
         self._clean = clean
         self._tally = tally
         self._counters = Counter(state.counters)
+        # Those of the last slice that was written; others only while a drain runs or has failed.
+        self.counters_written = self._counters.copy()
         self._applied_lsn = state.applied_lsn
         self.discards = DiscardTable.decode(state.discards)
         self.stalls = 0
@@ -98,6 +100,7 @@ class Drainer:
         changes: list[Change] = [(STATE_KEY, encode_state(self.state))]
         changes += [(key, encode_stored_or_none(entries[key])) for key in keys]
         self._retry_while_stalled(lambda: self._index.write(changes, ranges))
+        self.counters_written = self._counters.copy()
 
     def _account(self, key: bytes, entry: Entry, before: CachedEntry | None) -> None:
         """Most drained entries replace one that counts alike: that must cost next to nothing."""
@@ -156,7 +159,7 @@ class Drainer:
             else:
                 assert isinstance(entry, LargeValue | Separated)
                 present[key] = Separated(entry.pointer, entry.head)
-        counters = Counter(self._counters)
+        counters = self.counters_written
         return Drained(present, entries_bytes(present), absent, counters, self._applied_lsn)
 
 

@@ -59,6 +59,7 @@ class Engine:
             monotonic_ns(),
         )
         self.store.counters = Counter(opened.state.counters)
+        self.store.open_generation(monotonic_ns(), opened.pending)
         self.pipeline = Pipeline(
             opened.log, opened.values, settings.batch, settings.sync_mode, deliver
         )
@@ -68,6 +69,8 @@ class Engine:
         self.hold_ups = 0
         self.hold_up_ns = 0
         self._closed = False
+        # The failure whose changes were dropped from the store already.
+        self._failure_seen: ReplyError | None = None
 
     @classmethod
     def open(
@@ -79,7 +82,7 @@ class Engine:
         fs: FileSystem | None = None,
         open_index: OpenIndex = open_rocks_index,
     ) -> Engine:
-        """Lock, recover and start; what was replayed is in the index when this returns.
+        """Lock, recover and start; everything that was acknowledged is served.
 
         `LockedError`, `LayoutError` or `CorruptionError` where the directory cannot be used; it is
         as it was then, but for a torn tail.
@@ -100,9 +103,9 @@ class Engine:
         """Open a group for what comes next. `refusal` is up to date afterwards."""
         if self._closed:
             raise EngineClosedError("the engine is closed")
-        if self.pipeline.failure is not None:
-            self._drop_what_failed()
         self._hold_up_while_full()
+        if self.pipeline.failure is not self._failure_seen:
+            self._drop_what_failed()
         self.store.open_group(self.pipeline.take())
 
     def answer(self, run: int, replies: bytes, count: int) -> None:
@@ -119,14 +122,18 @@ class Engine:
     def end(self) -> None:
         """Hand the group over; without changes and with an idle log, answer it at once."""
         group = self.store.group
+        pipeline = self.pipeline
         if group.has_changes:
+            # Will fail too, and has to be dropped again, where a failure was seen already.
+            self._failure_seen = None
             self.store.register_group()
-            self.pipeline.offer(group)
+            pipeline.offer(group)
         elif group.replies:
-            if self.pipeline.is_idle():
+            # The order matters: a failure is set before the pipeline becomes idle.
+            if pipeline.is_idle() and pipeline.failure is self._failure_seen:
                 self._deliver(group.replies, None)
             else:
-                self.pipeline.offer(group)
+                pipeline.offer(group)
 
     # ---- life
 
@@ -150,14 +157,16 @@ class Engine:
         if self._closed:
             return
         self._closed = True
-        self.pipeline.close()
-        self.housekeeping.close()
-        self.opened.close()
+        try:
+            self.pipeline.close()
+            self.housekeeping.close()
+        finally:
+            self.opened.close()
 
     def _hold_up_while_full(self) -> None:
         """Bound the memory of undrained changes: wait for the drain when there are too many."""
         limit = self.settings.pending_bytes_max
-        if self.store.pending_bytes() <= limit:
+        if self.store.pending_bytes() <= limit or self.refusal is not None:
             return
         started_ns = monotonic_ns()
         while self.store.pending_bytes() > limit and self.refusal is None:
@@ -175,3 +184,4 @@ class Engine:
         if isinstance(failure, DiskFullError):
             self.housekeeping.problem = failure
             self.pipeline.failure = None
+        self._failure_seen = self.pipeline.failure

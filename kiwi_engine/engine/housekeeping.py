@@ -47,7 +47,7 @@ class Housekeeping:
         self.problem: ReplyError | None = None
         self.disk_free_bytes = opened.fs.free_bytes(opened.paths.root)
         # Up to here the index is on disk: log segments below may be recycled.
-        self.flushed_lsn = opened.state.applied_lsn
+        self.flushed_lsn = opened.report.applied_lsn_before
         self.applied_lsn = opened.state.applied_lsn
         self.drains = 0
         self.segments_released = 0
@@ -63,7 +63,9 @@ class Housekeeping:
             self._ended(name, result, error)
         self._store.clean.discard_slice()
         self._drain_if_due(now_ns)
-        if self._opened.log.needs_segment and not self.jobs.is_running("segment"):
+        # Not again and again while the disk is full.
+        wanted = self._opened.log.needs_segment and self.problem is None
+        if wanted and not self.jobs.is_running("segment"):
             self.jobs.start("segment", self._opened.log.prepare_segment)
         if now_ns - self._release_checked_ns > _RELEASE_INTERVAL_NS:
             self._release_checked_ns = now_ns
@@ -182,6 +184,10 @@ class Housekeeping:
             self.segments_released += result[1]
 
     def _failed(self, name: str, error: BaseException) -> None:
+        if isinstance(error, DiskFullError):
+            logger.error("background job %s: %s", name, error)
+            self.problem = error
+            return
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             logger.error("background job %s: no space left: %s", name, error)
             self.problem = DiskFullError("no space left on device")
@@ -189,6 +195,10 @@ class Housekeeping:
         logger.critical("background job %s failed; read-only now", name, exc_info=error)
         self._is_failed = True
         self.problem = EnginePoisonedError(f"background job {name} failed ({error})")
+        if name == "drain":
+            # Some of its slices may be in the index.
+            self._store.clean.clear()
+            self._store.counters = self.drainer.counters_written
 
     def _check_disk(self) -> None:
         """Refuse writes early, while nothing is torn; resume by itself when space is freed."""

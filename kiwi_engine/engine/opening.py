@@ -1,8 +1,9 @@
 """Opening a data directory: lock, layout, index, replay, logs (shell; obeys `recovery.classify`).
 
-Nothing is changed before the directory is known to be one of ours and its log to be acceptable,
-except that a torn tail is cleared. Replayed records go straight into the index, in slices of
-bounded memory, so what an engine starts with is an empty write buffer.
+The log is read twice. The first pass only judges it: nothing is changed before the directory is
+known to be one of ours and its log to be acceptable. Then its tail is repaired and made durable,
+because a killed process may have left it in the page cache, and the index must never be ahead of
+the durable log. The second pass brings back its records, to wait in the write buffer for a drain.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import msgspec
 
 from kiwi_engine.clock import monotonic_ns
 from kiwi_engine.engine.layout import Paths, check_layout, create_layout, read_layout
+from kiwi_engine.engine.overlay import Generation
 from kiwi_engine.engine.recovery import Case, LogEnding, RecoveryFacts, classify
 from kiwi_engine.engine.replay import Replay
 from kiwi_engine.engine.settings import EngineSettings
@@ -58,6 +60,7 @@ class Opened(msgspec.Struct, kw_only=True):
     value_reader: ValueLogReader
     tally: Tally
     state: IndexState
+    pending: Generation
     report: RecoveryReport
 
     def close(self) -> None:
@@ -107,13 +110,8 @@ def _recover(
 ) -> Opened:
     started_ns = monotonic_ns()
     state = decode_state(index.get(STATE_KEY))
-    replay = Replay(index, tally, state, settings.drain_bytes_max)
     reader = LogReader(fs, paths.wal)
-    for record in reader.records(state.applied_lsn):
-        replay.apply(record)
-    case = _judge(reader, replay, state, paths)
-    hit("recovery")
-    replay.finish()
+    case = _judge(reader, state, paths)
     position = reader.position
     assert position is not None, "an accepted log has a position to go on from"
     torn_tail = ""
@@ -125,16 +123,23 @@ def _recover(
     log_settings = LogSettings(segment_bytes=settings.wal_segment_bytes)
     log = LogWriter.open(fs, paths.wal, log_settings, position.raised_to(case.next_lsn))
     value_settings = ValueLogSettings(segment_bytes=settings.value_segment_bytes)
+    values = ValueLogWriter.open(fs, paths.values, value_settings)
+    replay = Replay(index, tally, state, settings.pending_bytes_max // 2)
+    if case.next_lsn > state.applied_lsn + 1:
+        for record in reader.records(state.applied_lsn + 1):
+            replay.apply(record)
+    hit("recovery")
     return Opened(
         fs=fs,
         paths=paths,
         lock=lock,
         index=index,
         log=log,
-        values=ValueLogWriter.open(fs, paths.values, value_settings),
+        values=values,
         value_reader=ValueLogReader(fs, paths.values),
         tally=tally,
         state=replay.state,
+        pending=replay.pending,
         report=RecoveryReport(
             case=case,
             applied_lsn_before=state.applied_lsn,
@@ -146,9 +151,12 @@ def _recover(
     )
 
 
-def _judge(reader: LogReader, replay: Replay, state: IndexState, paths: Paths) -> Case:
-    """The case of what was read; `CorruptionError` if it is one that refuses."""
-    case = classify(recovery_facts(reader, replay.first_lsn, replay.last_lsn, state.applied_lsn))
+def _judge(reader: LogReader, state: IndexState, paths: Paths) -> Case:
+    """Read the log without applying it; `CorruptionError` if its case is one that refuses."""
+    first_lsn = last_lsn = 0
+    for record in reader.records(state.applied_lsn):
+        first_lsn, last_lsn = first_lsn or record.lsn, record.lsn
+    case = classify(recovery_facts(reader, first_lsn, last_lsn, state.applied_lsn))
     logger.info("recovery case %s: %s", case.letter, case.meaning)
     if isinstance(reader.ending, Corruption):
         raise CorruptionError(reader.ending.path, reader.ending.offset, reader.ending.reason)

@@ -1,4 +1,9 @@
-"""Bringing the records of the log into the index when a directory is opened (shell)."""
+"""Bringing back the records of the log when a directory is opened (shell).
+
+They become a generation of the write buffer, as if they had just been committed, so that the engine
+serves at once and drains them in the background. Only what exceeds the memory for that goes into
+the index before.
+"""
 
 from __future__ import annotations
 
@@ -16,40 +21,26 @@ from kiwi_engine.wal.format import Record
 
 
 class Replay:
-    """Applies records above the applied LSN, ascending; `finish` writes what is still pending.
+    """Applies records above the applied LSN, ascending; `pending` holds what the index lacks.
 
-    Memory is bounded by `pending_bytes_max` and one record. LSNs are 0 before the first record.
+    Memory is bounded by `pending_bytes_max` and one record. That none is missing was judged before.
     """
 
     def __init__(
         self, index: Index, tally: Tally, state: IndexState, pending_bytes_max: int
     ) -> None:
         self._drainer = Drainer(index, CleanCache(0), tally, state)
-        self._pending = Generation(0)
+        self.pending = Generation(0)
         self._pending_bytes_max = pending_bytes_max
-        self._applied_lsn = state.applied_lsn
-        self.first_lsn = 0
-        self.last_lsn = 0
         self.records = 0
 
     def apply(self, record: Record) -> None:
-        """Take one record; those that the index holds already only tell where the log begins."""
-        self.first_lsn = self.first_lsn or record.lsn
-        self.last_lsn = record.lsn
-        # Behind missing records nothing may be applied: the next start would not miss them.
-        is_gap = self.first_lsn > self._applied_lsn + 1
-        if is_gap or record.lsn <= self._applied_lsn:
-            return
+        """Take the next record."""
         self.records += 1
-        self._pending.absorb(_group_of(record))
-        if self._pending.bytes >= self._pending_bytes_max:
-            self.finish()
-
-    def finish(self) -> None:
-        """Write what is pending into the index."""
-        if self._pending.groups:
-            self._drainer.drain(self._pending, self.last_lsn)
-            self._pending = Generation(0)
+        self.pending.absorb(_group_of(record))
+        if self.pending.bytes >= self._pending_bytes_max:
+            self._drainer.drain(self.pending, record.lsn)
+            self.pending = Generation(0)
 
     @property
     def state(self) -> IndexState:

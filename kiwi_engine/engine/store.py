@@ -58,9 +58,10 @@ class Store:
 
     # ---- generations and groups (the engine's side)
 
-    def open_generation(self, now_ns: int) -> None:
-        """Start an empty generation; the engine has taken the former one, or drops it."""
-        self.generation = Generation(now_ns)
+    def open_generation(self, now_ns: int, replayed: Generation | None = None) -> None:
+        """Start a generation, empty or replayed; the engine has taken the former one."""
+        self.generation = replayed or Generation(now_ns)
+        self.generation.opened_ns = now_ns
         self._entries = self.generation.entries
 
     def open_group(self, group: Group) -> None:
@@ -206,6 +207,8 @@ class Store:
 
     def _find(self, key: bytes) -> Entry:
         """The entry of a key that the open generation does not hold."""
+        if self.draining is None and not self.generation.ranges:
+            return self._find_clean(key)
         entry = self._find_pending(key)
         return self._find_clean(key) if isinstance(entry, Unknown) else entry
 

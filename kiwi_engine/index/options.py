@@ -24,7 +24,7 @@ def database_options(settings: IndexSettings, *, create: bool) -> Options:
     """Options of the whole database; it has one column family."""
     options = Options(raw_mode=True)
     options.create_if_missing(create)
-    options.set_paranoid_checks(True)
+    options.set_paranoid_checks(not settings.tolerates_damage)
     options.set_max_open_files(settings.open_files_max)
     options.set_max_background_jobs(settings.background_jobs_max)
     options.set_bytes_per_sync(_SYNC_STEP_BYTES)

@@ -13,7 +13,8 @@ class IndexSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     Memory is bounded by `block_cache_bytes` (which also holds the index and filter blocks of the
     tables) plus `write_buffer_bytes * write_buffer_count_max`. The level-zero counts are RocksDB's
-    own brakes; the engine's throttle acts earlier.
+    own brakes; the engine's throttle acts earlier. `tolerates_damage`: open although table files are
+    missing or damaged; reading what they hold raises. For a salvage, which only reads.
     """
 
     block_cache_bytes: int = 256 * MEBIBYTE
@@ -27,3 +28,4 @@ class IndexSettings(msgspec.Struct, frozen=True, kw_only=True):
     level_zero_stop_files: int = 36
     table_bytes: int = 64 * MEBIBYTE
     level_base_bytes: int = 256 * MEBIBYTE
+    tolerates_damage: bool = False

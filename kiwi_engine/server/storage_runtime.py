@@ -77,17 +77,21 @@ class StorageRuntime:
     def _execute(self, runs: list[Run]) -> None:
         engine, execute = self.engine, self.executor.execute
         now_ms = wall_ms()
-        engine.begin()
-        refusal = self.executor.refusal = engine.refusal
-        self.keyspace.expiry.may_write = refusal is None
+        self._begin()
         for run in runs:
             replies = execute(run.db, run.resp3, run.commands, now_ms)
             engine.answer(run.id, b"".join(replies), len(replies))
             if engine.group_is_full():
                 engine.end()
-                engine.begin()
+                self._begin()
         self.executor.account()
         engine.end()
+
+    def _begin(self) -> None:
+        """Open a group; commands are told whether they may write in it."""
+        self.engine.begin()
+        refusal = self.executor.refusal = self.engine.refusal
+        self.keyspace.expiry.may_write = refusal is None
 
     def _background_cycle(self) -> None:
         """Active expiry and reclaiming: ordinary writes, so they wait while writes are refused."""

@@ -1,4 +1,4 @@
-"""Which values are worth compressing (pure).
+"""Which values are worth compressing, and decompression (pure).
 
 Trying costs about as much as writing, so after a run of values that did not shrink only a few are
 tried, until one shrinks again.
@@ -6,9 +6,14 @@ tried, until one shrinks again.
 
 from __future__ import annotations
 
+import threading
 from typing import Final
 
 import zstandard
+
+# Making a decompressor costs more than a small value's decompression (14 of 22 µs), and one may
+# not be used by two threads at once.
+_thread = threading.local()
 
 LEVEL: Final = 1
 # Compressed bytes are kept only where they save at least 1/8: decompression costs each read.
@@ -48,9 +53,13 @@ class Compressor:
 
 def decompress(stored: bytes | memoryview, raw_bytes: int) -> bytes:
     """The value of `raw_bytes` bytes; `ValueError` unless `stored` is a frame of just that."""
+    decompressor = getattr(_thread, "decompressor", None)
+    if decompressor is None:
+        decompressor = _thread.decompressor = zstandard.ZstdDecompressor()
     try:
         if zstandard.frame_content_size(stored) != raw_bytes:
             raise ValueError("the compressed value has another length")
-        return zstandard.ZstdDecompressor().decompress(stored)
+        value: bytes = decompressor.decompress(stored)
     except zstandard.ZstdError as failure:
         raise ValueError(f"decompression failed: {failure}") from failure
+    return value

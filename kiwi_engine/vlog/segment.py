@@ -69,7 +69,7 @@ class ValueSegmentReader:
         try:
             VLOG.check_header(file.pread(HEADER_BYTES, 0), self.path)
             number, size = VLOG.number(self.path), file.size()
-            scan = _Scan(ReadAhead(file), number, size)
+            scan = _Scan(ReadAhead(file), self.path, number, size)
             offset, fault = HEADER_BYTES, ""
             while not isinstance(header := scan.entry_at(offset), str):
                 if header.flags & FLAG_SEAL:
@@ -87,7 +87,7 @@ class ValueSegmentReader:
                 behind = find_all(
                     file, number.to_bytes(4, "little"), offset + 1 + SEGMENT_FIELD_OFFSET
                 )
-                self.ending = scan.judge_end(self.path, offset, fault, behind)
+                self.ending = scan.judge_end(offset, fault, behind)
         except CorruptionError as damage:
             self.ending = Corruption(damage.path, damage.offset, damage.reason)
         finally:
@@ -97,7 +97,8 @@ class ValueSegmentReader:
 class _Scan:
     """What stands where in an open segment."""
 
-    def __init__(self, ahead: ReadAhead, number: int, size: int) -> None:
+    def __init__(self, ahead: ReadAhead, path: str, number: int, size: int) -> None:
+        self._path = path
         self._ahead = ahead
         self._number = number
         self._size = size
@@ -118,14 +119,14 @@ class _Scan:
         if header.checksum != self._ahead.checksum(body_bytes, body_at, checksum_seed(data)):
             return "entry checksum mismatch"
         if header.flags & ~FLAGS_KNOWN:
-            return f"unknown entry flags {header.flags:#x}"
+            raise CorruptionError(self._path, offset, f"unknown entry flags {header.flags:#x}")
         return header
 
     def key_at(self, offset: int, header: EntryHeader) -> bytes:
         """The key of the entry at `offset`."""
         return self._ahead.read(header.key_bytes, offset + ENTRY_HEADER_BYTES)
 
-    def judge_end(self, path: str, end: int, fault: str, behind: Iterator[int]) -> Ending:
+    def judge_end(self, end: int, fault: str, behind: Iterator[int]) -> Ending:
         """What it means that the intact entries end at `end`.
 
         `behind` are the places where the segment's number occurs later on.
@@ -139,11 +140,11 @@ class _Scan:
             if header.synced > end:
                 reason = fault or "zeros where an entry was"
                 proof = f"the entry at offset {begin} shows that it was synced"
-                return Corruption(path, end, f"{reason}; {proof}")
+                return Corruption(self._path, end, f"{reason}; {proof}")
             unsynced_behind = True
         if fault or unsynced_behind:
-            return TornTail(path, end, fault or "unsynced entries behind a gap")
-        return CleanEnd(path, end)
+            return TornTail(self._path, end, fault or "unsynced entries behind a gap")
+        return CleanEnd(self._path, end)
 
 
 class SegmentSummary(NamedTuple):

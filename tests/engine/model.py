@@ -92,6 +92,15 @@ class History(msgspec.Struct):
     def copy(self) -> History:
         return msgspec.structs.replace(self, states=dict(self.states))
 
+    def as_found(self, life: Life) -> History:
+        """What is known once a crash was recovered from: less may be there than was submitted."""
+        return msgspec.structs.replace(
+            self.copy(),
+            acknowledged=life.current,
+            synced=life.current,
+            acknowledged_lsn=life.engine.opened.log.next_lsn - 1,
+        )
+
 
 class Life:
     """One opening of the engine, up to its crash or close. `current` is the request it is after."""

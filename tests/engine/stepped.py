@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
 from kiwi_engine.commit.group import Group
 from kiwi_engine.commit.pipeline import Deliver, Pipeline
-from kiwi_engine.engine import drain, engine, housekeeping
+from kiwi_engine.engine import drain, engine, housekeeping, opening
 from kiwi_engine.engine.engine import Engine
 from kiwi_engine.engine.settings import EngineSettings
 from kiwi_engine.engine.store_protocol import Tally
 from kiwi_engine.fs.protocol import FileSystem
 from kiwi_engine.index.protocol import Index
+from kiwi_engine.vlog.writer import ValueLogSettings
+from kiwi_engine.wal.settings import LogSettings
 
 
 class SteppedPipeline(Pipeline):
@@ -119,8 +122,10 @@ def open_stepped(
 
 @contextmanager
 def tiny_steps() -> Iterator[None]:
-    """Drains write slices of two keys, and what is due every so often is always due."""
+    """Slices and steps of a few keys or bytes; what is due every so often is always due."""
     with (
+        patch.object(opening, "LogSettings", partial(LogSettings, zero_slice_bytes=70)),
+        patch.object(opening, "ValueLogSettings", partial(ValueLogSettings, allocate_bytes=90)),
         patch.object(drain, "SLICE_KEYS", 2),
         patch.object(housekeeping, "_RELEASE_INTERVAL_NS", -1),
         patch.object(housekeeping, "_DISK_CHECK_NS", -1),

@@ -59,7 +59,6 @@ class EngineSweep:
         self.history = History()
         self._pipeline = pipeline
         self._operations = 0
-        self._life: Life | None = None
         self._fs = CrashFs(sector_bytes=self.random.choice([8, 32, 64]))
         self._index = WatchedIndex({})
 
@@ -73,7 +72,8 @@ class EngineSweep:
         # Crashes while the directory is opened are judged against what was known before.
         self._fs.watch = self._before
         self._index.watch = self._crash_now
-        life = self._life = self._open(self._fs, self._index, self.history)
+        life = self._open(self._fs, self._index, self.history)
+        self.history.synced = life.current
         for _ in range(steps):
             self.step(life, random)
         if random.random() < 0.3:
@@ -82,7 +82,6 @@ class EngineSweep:
         keep = random.choice([*POWER, KILLED])
         self._fs, survivor = self._cut(keep)
         self._index = WatchedIndex(survivor.durable)
-        self._life = None
         self.history = self._after(keep)
 
     @staticmethod
@@ -119,6 +118,7 @@ class EngineSweep:
             lower_bound = self.history.acknowledged if keep is KILLED else self.history.synced
             if self.random.random() < 0.25:
                 fs, index = self._crash_recovery(fs, index)
+                lower_bound = self.history.synced
             self._judge(fs, index, lower_bound)
             self.crashes += 1
 
@@ -151,10 +151,10 @@ class EngineSweep:
 
     def _judge_thoroughly(self, life: Life) -> None:
         """What recovery showed outlives the next crash, and the directory can be written to."""
-        shown = life.current
-        again = self._open(life.fs.crash(0, 0.0), life.index.crash(), life.history.copy())
-        check_recovered(again, life.history, lower_bound=shown)
-        assert again.current == shown, "recovering twice gives what recovering once gave"
+        shown = life.history.as_found(life)
+        again = self._open(life.fs.crash(0, 0.0), life.index.crash(), shown.copy())
+        check_recovered(again, shown, lower_bound=life.current)
+        assert again.current == life.current, "recovering twice gives what recovering once gave"
         for _ in range(self.random.randint(1, 6)):
             self.step(again, self.random)
         again.close()
@@ -168,13 +168,11 @@ class EngineSweep:
         found = self._open(self._fs.restart(), self._index.crash(), self.history.copy())
         lower_bound = self.history.acknowledged if keep is KILLED else self.history.synced
         check_recovered(found, self.history, lower_bound=lower_bound)
-        return History(
-            states=self.history.states,
-            acknowledged=found.current,
-            synced=found.current,
-            acknowledged_lsn=found.engine.opened.log.next_lsn - 1,
-            last=self.history.last,
-        )
+        known = self.history.as_found(found)
+        if keep is KILLED:
+            # It may lie in the page cache alone, until the next opening is through.
+            known.synced = self.history.synced
+        return known
 
 
 @contextmanager

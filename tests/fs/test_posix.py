@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -68,3 +70,28 @@ def test_another_process_is_kept_out_and_named(tmp_path: Path) -> None:
     lock = fs.lock_directory(str(tmp_path))
     assert (tmp_path / LOCK_NAME).read_text() == f"{os.getpid()}\n"
     lock.release()
+
+
+def test_systems_without_allocation_and_advice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "posix_fallocate")
+    monkeypatch.delattr(os, "posix_fadvise")
+    file = fs.create(f"{tmp_path}/a")
+    file.pwritev((b"abc",), 0)
+    file.allocate(5)
+    file.allocate(2)
+    file.drop_cache()
+    assert file.pread(9, 0) == b"abc\0\0"
+    file.close()
+
+
+def test_a_lock_that_fails_for_another_reason_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with pytest.raises(OSError, match="No locks available"):
+        fs.lock_directory(str(tmp_path))

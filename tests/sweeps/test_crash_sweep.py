@@ -15,7 +15,7 @@ from tests.sweeps.sweep import Sweep
 
 
 def _seeds() -> list[int]:
-    first, _, last = os.environ.get("LOG_SWEEP_SEEDS", "1-18").partition("-")
+    first, _, last = os.environ.get("LOG_SWEEP_SEEDS", "1-24").partition("-")
     return list(range(int(first), int(last or first) + 1))
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 import pytest
 
+from kiwi_engine.checksum import crc32c
 from kiwi_engine.errors import CorruptionError
 from kiwi_engine.fs import segment_file
 from kiwi_engine.fs.protocol import File
@@ -19,7 +20,14 @@ from kiwi_engine.fs.segment_format import CleanEnd, Corruption, Ending
 from kiwi_engine.testing.crash_fs import CrashFs
 from kiwi_engine.vlog.writer import ValueLogWriter
 from kiwi_engine.wal import reader as reader_module
-from kiwi_engine.wal.format import WAL, Record
+from kiwi_engine.wal import writer as writer_module
+from kiwi_engine.wal.format import (
+    RECORD_HEADER_BYTES,
+    WAL,
+    Record,
+    checksum_seed,
+    decode_record_header,
+)
 from kiwi_engine.wal.pool import SegmentPool
 from kiwi_engine.wal.reader import LogPosition, LogReader
 from kiwi_engine.wal.segment import SegmentReader
@@ -88,6 +96,17 @@ def _no_records(_: LogReader) -> Iterator[Record]:
     return iter(())
 
 
+def _any_intact_record(segment: SegmentReader, offset: int, expected_lsn: int) -> Record | str:
+    data = segment._ahead.read(RECORD_HEADER_BYTES, offset)
+    if len(data) < RECORD_HEADER_BYTES:
+        return ""
+    header = decode_record_header(data)
+    payload = segment._ahead.read(header.length, offset + RECORD_HEADER_BYTES)
+    if header.checksum != crc32c(payload, checksum_seed(data)):
+        return ""
+    return Record(expected_lsn or header.lsn, payload, segment.path, offset, header.synced)
+
+
 PLANTED: Final[dict[str, tuple[Shape, Any, str, Any]]] = {
     "acknowledged before the sync": (ALWAYS, LogWriter, "sync", _pretend_sync),
     "rotated without a sync": (EVERYSEC, LogWriter, "_rotate", _rotate_unsynced),
@@ -97,6 +116,12 @@ PLANTED: Final[dict[str, tuple[Shape, Any, str, Any]]] = {
     "values not synced": (ALWAYS, ValueLogWriter, "sync", _sync_no_values),
     "records without values replayed": (ALWAYS, LogReader, "unconfirmed", _no_records),
     "recovered records not synced": (EVERYSEC, LogWriter, "_resume", _resume_unsynced),
+    "stale records taken for new ones": (
+        msgspec.structs.replace(ALWAYS, equal_sizes=True),
+        SegmentReader,
+        "_record_at",
+        _any_intact_record,
+    ),
     "unsynced records called corrupt": (
         EVERYSEC,
         reader_module,
@@ -110,6 +135,9 @@ PLANTED: Final[dict[str, tuple[Shape, Any, str, Any]]] = {
 def test_planted_bug_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     shape, *replacement = PLANTED[name]
     monkeypatch.setattr(*replacement)
+    if name.startswith("stale"):
+        # What else keeps stale records out of sight has to go, too.
+        monkeypatch.setattr(writer_module, "TERMINATOR", b"")
     for seed in SEEDS:
         try:
             Sweep(seed, every=1, shape=shape).run(lives=3, steps=15)

@@ -20,7 +20,7 @@ from kiwi_engine.fs.posix import PosixFileSystem
 from kiwi_engine.fs.segment_format import CleanEnd, Corruption, TornTail
 from kiwi_engine.testing.crash_fs import CrashFs
 from kiwi_engine.testing.fault_plan import FAULTS, FailAt, Recorder
-from kiwi_engine.vlog.format import VLOG, Pointer
+from kiwi_engine.vlog.format import VLOG, Pointer, encode_entry_header
 from kiwi_engine.vlog.reader import ValueLogReader
 from kiwi_engine.vlog.segment import ValueSegmentReader, verify_segment
 from kiwi_engine.vlog.writer import ValueLogSettings, ValueLogWriter
@@ -326,6 +326,59 @@ def test_a_damaged_header_is_corruption_and_another_version_is_refused() -> None
     fs.overwrite("/0000000001.vlog", VLOG._replace(version=2).encode_header(1))
     with pytest.raises(LayoutError, match="value log format version 2"):
         verify_segment(fs, "/0000000001.vlog")
+
+
+def _raw_entry(flags: int = 0, stored: bytes = b"value", raw_bytes: int = 5) -> bytes:
+    header = encode_entry_header(1, b"key", stored, raw_bytes, flags, 1, 20)
+    return VLOG.encode_header(1) + header + b"key" + stored
+
+
+@pytest.mark.parametrize(
+    ("content", "ending"),
+    [
+        (_raw_entry(), CleanEnd),
+        (_raw_entry() + bytes(100), CleanEnd),
+        (_raw_entry() + b"\x07\x08", TornTail),
+        (_raw_entry()[:-1], TornTail),
+        (_raw_entry()[:50], TornTail),
+        (_raw_entry().replace(b"value", b"valve"), TornTail),
+        (VLOG.encode_header(1) + b"\x02" * 60, TornTail),
+        (_raw_entry(flags=4), Corruption),
+    ],
+)
+def test_endings_of_an_unsealed_segment(content: bytes, ending: type) -> None:
+    fs = CrashFs()
+    fs.overwrite("/0000000001.vlog", content)
+    assert type(verify_segment(fs, "/0000000001.vlog").ending) is ending
+
+
+@pytest.mark.parametrize(
+    ("flags", "stored", "raw_bytes", "reason"),
+    [
+        (0, b"value", 6, "an entry of inconsistent lengths"),
+        (1, b"value", 5, "decompress"),
+        (4, b"value", 5, "entry flags 0x4"),
+    ],
+)
+def test_an_intact_entry_that_makes_no_sense_is_corruption(
+    flags: int, stored: bytes, raw_bytes: int, reason: str
+) -> None:
+    fs = CrashFs()
+    fs.overwrite("/0000000001.vlog", _raw_entry(flags, stored, raw_bytes))
+    with pytest.raises(CorruptionError, match=reason):
+        ValueLogReader(fs, "").read(b"key", Pointer(1, 20, 48, raw_bytes))
+
+
+def test_unsynced_entries_behind_a_gap_are_a_torn_tail() -> None:
+    fs = CrashFs()
+    log = _open(fs)
+    written = _write(log, [50, 50])
+    offset = written[b"key0"][1].offset
+    content = bytearray(fs.files()["/0000000001.vlog"])
+    content[offset : written[b"key1"][1].offset] = bytes(written[b"key0"][1].entry_bytes)
+    fs.overwrite("/0000000001.vlog", bytes(content))
+    ending = verify_segment(fs, "/0000000001.vlog").ending
+    assert ending == TornTail("/0000000001.vlog", offset, "unsynced entries behind a gap")
 
 
 # -- failures

@@ -9,12 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiwi_engine.errors import CorruptionError, DiskFullError, EnginePoisonedError
+from kiwi_engine.errors import (
+    CorruptionError,
+    DiskFullError,
+    EnginePoisonedError,
+    LayoutError,
+)
 from kiwi_engine.fs.posix import PosixFileSystem
 from kiwi_engine.fs.segment_format import CleanEnd, Corruption, TornTail
 from kiwi_engine.testing.crash_fs import CrashFs
 from kiwi_engine.testing.fault_plan import FAULTS, FailAt, Recorder
-from kiwi_engine.wal.format import SEGMENT_BYTES_MIN
+from kiwi_engine.wal.format import SEGMENT_BYTES_MIN, WAL, encode_record_header
 from kiwi_engine.wal.reader import EMPTY_LOG, LogReader
 from kiwi_engine.wal.settings import LogSettings
 from kiwi_engine.wal.writer import LogWriter
@@ -304,6 +309,48 @@ def test_a_record_that_holds_a_copy_of_a_record_is_one_record() -> None:
     content[54 + 24] ^= 1
     fs.overwrite("/0000000001.wal", bytes(content))
     assert isinstance(read_log(fs)[1].ending, TornTail)
+
+
+def test_a_record_cut_off_by_the_end_of_the_file_is_a_torn_tail() -> None:
+    fs = CrashFs()
+    _filled(fs, 2)
+    fs.overwrite("/0000000001.wal", fs.files()["/0000000001.wal"][:85])
+    payloads, reader = read_log(fs)
+    assert list(payloads) == [1]
+    reason = "a record of 10 bytes reaches past the end of the file"
+    assert reader.ending == TornTail("/0000000001.wal", 54, reason)
+
+
+def test_a_repeated_or_skipped_lsn_is_no_record() -> None:
+    fs = CrashFs()
+    _filled(fs, 1)
+    for lsn in (1, 3):
+        header = encode_record_header(TEN, lsn, 1, 20)
+        content = fs.files()["/0000000001.wal"][:54] + header + TEN
+        fs.overwrite("/0000000001.wal", content)
+        reason = f"LSN {lsn} stands where 2 was expected"
+        assert read_log(fs)[1].ending == TornTail("/0000000001.wal", 54, reason)
+
+
+def test_damage_in_an_older_segment_is_corruption_even_in_its_last_record() -> None:
+    for at in (20 + 2 * 34 + 30, 20 + 30):
+        fs = CrashFs()
+        _filled(fs, 4)
+        content = bytearray(fs.files()["/0000000001.wal"])
+        content[at] ^= 1
+        fs.overwrite("/0000000001.wal", bytes(content))
+        reader = read_log(fs)[1]
+        assert isinstance(reader.ending, Corruption)
+        assert reader.ending.reason.startswith("record checksum mismatch; the next segment begins")
+
+
+def test_a_log_of_another_format_version_is_refused() -> None:
+    fs = CrashFs()
+    fs.overwrite("/0000000001.wal", WAL._replace(version=2).encode_header(1))
+    with pytest.raises(
+        LayoutError, match="commit log format version 2; this build reads version 1"
+    ):
+        read_log(fs)
 
 
 # -- failures
