@@ -5,9 +5,11 @@
     ├── LayoutError            the directory was written with other layout settings or versions
     ├── LockedError            another process holds the data directory
     ├── CorruptionError        damaged bytes at `path`, `offset`; never guessed over
+    │   └── StaleCacheError       they were in the page cache only, and are dropped: open it again
     ├── IndexStalledError      RocksDB would have to wait; nothing was applied, try again later
     ├── IndexFailedError       RocksDB could not read or write (I/O error, disk full)
     ├── SalvageRefusedError    nothing of a damaged directory can be proven to be good
+    ├── SalvageTargetError     a salvage cannot make its new directory there
     ├── EngineClosedError      the engine was closed
     ├── ChannelClosedError     the other runtime is gone
     ├── ServerUnreachableError   a tool got no answer from a server; says why and what to do
@@ -55,6 +57,10 @@ class CorruptionError(KiwiError):
         self.reason = reason
 
 
+class StaleCacheError(CorruptionError):
+    """What was read came from a cache that a failed sync had left; read it again."""
+
+
 class IndexStalledError(KiwiError):
     """The index cannot take a batch now; nothing of it was applied. Wait and write it again."""
 
@@ -70,6 +76,10 @@ class IndexFailedError(KiwiError):
 
 class SalvageRefusedError(KiwiError):
     """A damaged directory holds nothing whose place in its history can be proven."""
+
+
+class SalvageTargetError(KiwiError):
+    """The new directory of a salvage cannot be made where it is wanted; nothing was touched."""
 
 
 class EngineClosedError(KiwiError):

@@ -7,9 +7,14 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from hypothesis import settings
 
 from tests.support.client import Client
 from tests.support.servers import ServerProcess, kiwi
+
+# No test is timed: a loaded machine is no reason to fail.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # Small enough to start at once; everything else is as users get it.
 QUICK_START: Mapping[str, str | int] = {

@@ -47,6 +47,8 @@ class FrameBuffer:
                 yield body
         if self._start == self._end:
             self._start = self._end = 0
+            if len(self._buffer) > BUFFER_BYTES:
+                self._buffer = bytearray(BUFFER_BYTES)
 
     def _missing(self) -> int:
         """Bytes that the frame at the front still lacks; 0 if it is complete or unknown."""

@@ -1,4 +1,7 @@
-"""`kiwi-engine recover`: what opening a data directory would find; changes nothing (glue)."""
+"""`kiwi-engine recover`: what opening a data directory would find, and saving what is good (glue).
+
+Never changes the directory that it is pointed at.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,20 @@ import msgspec
 
 from kiwi_engine.cli.problems import reason_of
 from kiwi_engine.cli.progress import TerminalProgress
+from kiwi_engine.cli.salvage import KEY_RULES, salvage_lines
 from kiwi_engine.engine.inspect import inspect_directory
 from kiwi_engine.engine.inspect_report import DirectoryReport
-from kiwi_engine.errors import KiwiError, LayoutError
+from kiwi_engine.engine.salvage import salvage_directory
+from kiwi_engine.engine.salvage_report import SalvageReport
+from kiwi_engine.errors import (
+    DiskFullError,
+    EnginePoisonedError,
+    KiwiError,
+    LayoutError,
+    LockedError,
+    SalvageRefusedError,
+    SalvageTargetError,
+)
 from kiwi_engine.fs.posix import PosixFileSystem
 
 _DESCRIPTION: Final = """\
@@ -21,10 +35,16 @@ Report what a start would find in a data directory: the case of recovery, the co
 records and LSNs, the value log, the state of the index, and every damaged place with its offset.
 All checksums of both logs are checked. Nothing is ever changed and no lock is taken; a server that
 runs there is named. A start clears a torn tail by itself and refuses corruption.
+
+With --salvage TARGET, a new directory is written that a server can open: with everything that is
+provably good, and a report of what is not. DIR stays as it is.
 """
 _EPILOG: Final = """\
 exit codes: 0 clean; 1 a torn tail only, nothing acknowledged is lost; 2 wrong usage, no data
-directory, or one of another version; 4 corruption; 5 something could not be read
+directory, or one of another version; 4 corruption; 5 something could not be read.
+With --salvage: 0 TARGET holds everything; 1 and a torn tail was cut off; 2 wrong usage, TARGET not
+empty, or as above; 3 DIR is in use; 4 TARGET is there, but something is lost; 5 the system refused
+to read or write; 6 nothing can be proven to be good. TARGET is made with 0, 1 and 4 only.
 """
 
 
@@ -38,32 +58,70 @@ def add_parser(subparsers: Any) -> None:
         allow_abbrev=False,
     )
     parser.add_argument("directory", metavar="DIR", help="the data directory")
-    parser.add_argument(
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument(
         "--verify",
         action="store_true",
         help="also read every block of the index and follow every pointer into the value log",
+    )
+    how.add_argument(
+        "--salvage",
+        metavar="TARGET",
+        help="write what is provably good to the new directory TARGET",
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the report; the exit code is its verdict."""
+    return _inspect(arguments) if arguments.salvage is None else _salvage(arguments)
+
+
+def _salvage(arguments: argparse.Namespace) -> int:
+    # `LockedError` is left to the program's own exit code.
+    try:
+        with TerminalProgress() as progress:
+            report = salvage_directory(
+                PosixFileSystem(), arguments.directory, arguments.salvage, KEY_RULES, progress
+            )
+    except LockedError:
+        raise
+    except (NotADirectoryError, LayoutError, SalvageTargetError) as error:
+        return _fail(2, error)
+    except SalvageRefusedError as error:
+        return _fail(6, error)
+    except (DiskFullError, EnginePoisonedError) as error:
+        print(f"kiwi-engine: {arguments.salvage}: {error.reason}", file=sys.stderr)
+        return 5
+    except (KiwiError, OSError) as error:
+        return _fail(5, error)
+    return _print(report, salvage_lines(report), as_json=arguments.json)
+
+
+def _inspect(arguments: argparse.Namespace) -> int:
     try:
         with TerminalProgress() as progress:
             report = inspect_directory(
                 PosixFileSystem(), arguments.directory, verify=arguments.verify, progress=progress
             )
     except (NotADirectoryError, LayoutError) as error:
-        print(f"kiwi-engine: {reason_of(error)}", file=sys.stderr)
-        return 2
+        return _fail(2, error)
     except (KiwiError, OSError) as error:
-        print(f"kiwi-engine: {reason_of(error)}", file=sys.stderr)
-        return 5
-    if arguments.json:
+        return _fail(5, error)
+    return _print(report, report_lines(report), as_json=arguments.json)
+
+
+def _fail(code: int, error: Exception) -> int:
+    print(f"kiwi-engine: {reason_of(error)}", file=sys.stderr)
+    return code
+
+
+def _print(report: DirectoryReport | SalvageReport, lines: list[str], *, as_json: bool) -> int:
+    if as_json:
         document = msgspec.to_builtins(report) | {"exit_code": report.exit_code}
         print(json.dumps(document, indent=2))
     else:
-        print("\n".join(report_lines(report)))
+        print("\n".join(lines))
     return report.exit_code
 
 

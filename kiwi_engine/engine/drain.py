@@ -60,6 +60,8 @@ class Drainer:
         self.counters_written = self._counters.copy()
         self._applied_lsn = state.applied_lsn
         self.discards = DiscardTable.decode(state.discards)
+        # Pointers of the values that came with the generation being drained.
+        self._own: set[bytes] = set()
         self.stalls = 0
 
     @property
@@ -77,6 +79,7 @@ class Drainer:
         keys = sorted(generation.entries)
         slices = [keys[at : at + SLICE_KEYS] for at in range(0, len(keys), SLICE_KEYS)] or [[]]
         ranges = generation.ranges
+        self._own = {large.pointer for group in generation.groups for _, large in group.large}
         self._forget_ranges(generation)
         for number, slice_keys in enumerate(slices, start=1):
             if number == len(slices):
@@ -112,8 +115,8 @@ class Drainer:
                 self._counters[name] -= 1
             for name in new:
                 self._counters[name] += 1
-        if type(before) is Separated and not _is_same_pointer(before, entry):
-            self._discard(before.pointer)
+        if type(before) is Separated:
+            self._discard_below(before)
 
     def _discard_overwritten(self, generation: Generation) -> None:
         """Large values that were overwritten before they ever reached the index."""
@@ -129,11 +132,16 @@ class Drainer:
                 before = decode_stored(stored)
                 for name in self._tally(key, head_of(before)):
                     self._counters[name] -= 1
-                # A replay may find here what it is about to set once more.
-                if type(before) is Separated and not _is_same_pointer(
-                    before, generation.entries.get(key)
-                ):
-                    self._discard(before.pointer)
+                if type(before) is Separated:
+                    self._discard_below(before)
+
+    def _discard_below(self, before: Separated) -> None:
+        """A replay may find its own values in the index, from a drain that a crash cut off.
+
+        They stay, or `_discard_overwritten` counts them.
+        """
+        if before.pointer not in self._own:
+            self._discard(before.pointer)
 
     def _discard(self, encoded_pointer: bytes) -> None:
         pointer = decode_pointer(encoded_pointer)
@@ -161,8 +169,3 @@ class Drainer:
                 present[key] = Separated(entry.pointer, entry.head)
         counters = self.counters_written
         return Drained(present, entries_bytes(present), absent, counters, self._applied_lsn)
-
-
-def _is_same_pointer(before: Separated, entry: Entry) -> bool:
-    """A replay writes what the index already holds: nothing is discarded by that."""
-    return isinstance(entry, LargeValue | Separated) and entry.pointer == before.pointer

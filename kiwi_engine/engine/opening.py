@@ -21,7 +21,7 @@ from kiwi_engine.engine.replay import Replay
 from kiwi_engine.engine.settings import EngineSettings
 from kiwi_engine.engine.state import STATE_KEY, IndexState, decode_state
 from kiwi_engine.engine.store_protocol import Tally
-from kiwi_engine.errors import CorruptionError
+from kiwi_engine.errors import CorruptionError, StaleCacheError
 from kiwi_engine.failpoints import hit
 from kiwi_engine.fs.protocol import DirectoryLock, FileSystem
 from kiwi_engine.fs.segment_format import CleanEnd, Corruption, Ending, TornTail
@@ -110,18 +110,12 @@ def _recover(
 ) -> Opened:
     started_ns = monotonic_ns()
     state = decode_state(index.get(STATE_KEY))
-    reader = LogReader(fs, paths.wal)
-    case = _judge(reader, state, paths)
-    position = reader.position
-    assert position is not None, "an accepted log has a position to go on from"
-    torn_tail = ""
-    if isinstance(reader.ending, TornTail):
-        torn = reader.ending
-        torn_tail = f"{torn.path} at offset {torn.offset}: {torn.reason}"
-        repaired_bytes = repair_tail(fs, torn.path, torn.offset)
-        logger.warning("torn tail cleared (%d bytes): %s", repaired_bytes, torn_tail)
-    log_settings = LogSettings(segment_bytes=settings.wal_segment_bytes)
-    log = LogWriter.open(fs, paths.wal, log_settings, position.raised_to(case.next_lsn))
+    try:
+        reader, case, log, torn_tail = _open_log(fs, paths, settings, state)
+    except StaleCacheError as stale:
+        # After a failed sync; the log on the device ends earlier, and is what counts.
+        logger.warning("%s", stale)
+        reader, case, log, torn_tail = _open_log(fs, paths, settings, state)
     value_settings = ValueLogSettings(segment_bytes=settings.value_segment_bytes)
     values = ValueLogWriter.open(fs, paths.values, value_settings)
     replay = Replay(index, tally, state, settings.pending_bytes_max // 2)
@@ -149,6 +143,25 @@ def _recover(
             duration_ms=(monotonic_ns() - started_ns) // 1_000_000,
         ),
     )
+
+
+def _open_log(
+    fs: FileSystem, paths: Paths, settings: EngineSettings, state: IndexState
+) -> tuple[LogReader, Case, LogWriter, str]:
+    """Judge the log, clear its torn tail (the last result says which) and make it durable."""
+    reader = LogReader(fs, paths.wal)
+    case = _judge(reader, state, paths)
+    position = reader.position
+    assert position is not None, "an accepted log has a position to go on from"
+    torn_tail = ""
+    if isinstance(reader.ending, TornTail):
+        torn = reader.ending
+        torn_tail = f"{torn.path} at offset {torn.offset}: {torn.reason}"
+        repaired_bytes = repair_tail(fs, torn.path, torn.offset)
+        logger.warning("torn tail cleared (%d bytes): %s", repaired_bytes, torn_tail)
+    log_settings = LogSettings(segment_bytes=settings.wal_segment_bytes)
+    log = LogWriter.open(fs, paths.wal, log_settings, position.raised_to(case.next_lsn))
+    return reader, case, log, torn_tail
 
 
 def _judge(reader: LogReader, state: IndexState, paths: Paths) -> Case:

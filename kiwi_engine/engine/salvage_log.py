@@ -37,6 +37,7 @@ class SurvivingLog:
         self._directory = directory
         self._progress = progress
         self._numbers = WAL.numbers(fs.list_directory(directory))
+        self._is_missing = not self._numbers
         while self._numbers and not self._was_begun(self._numbers[-1]):
             self._numbers.pop()
         self._sizes = {number: fs.size(self._path(number)) for number in self._numbers}
@@ -105,9 +106,9 @@ class SurvivingLog:
         return RecordsBehind(count, first, last)
 
     def _lsns_behind(self, number: int, offset: int) -> Iterator[int]:
-        with suppress(CorruptionError, OSError):
-            with SegmentReader(self._fs, self._path(number)) as segment:
-                yield from (found.lsn for found in segment.records_behind(offset))
+        path = self._path(number)
+        with suppress(CorruptionError, OSError), SegmentReader(self._fs, path) as segment:
+            yield from (found.lsn for found in segment.records_behind(offset))
 
     def _path(self, number: int) -> str:
         return WAL.path(self._directory, number)
@@ -134,6 +135,8 @@ class SurvivingLog:
         return 0 if self._numbers and not self.first_lsn else None
 
     def _no_begin(self, from_lsn: int) -> Ending:
+        if self._is_missing and from_lsn > 1:
+            return Corruption(self._directory, 0, "there is no log, but an engine always has one")
         if not self._numbers:
             return CleanEnd(self._directory, 0)
         reason = f"records {from_lsn} to {self.first_lsn - 1} are missing"

@@ -2,6 +2,7 @@
 
     index       applied LSN   log                            base           replayed from
     usable      known         any                            the index      applied + 1
+    usable      0 (empty)     begins later                   refused
     usable      unreadable    without records                the index      nothing
     usable      unreadable    unbroken to its end            the index      the first record
     usable      unreadable    broken, begins with LSN 1      nothing        LSN 1
@@ -33,7 +34,7 @@ class SalvageFacts(NamedTuple):
     `unbroken`: every record from the first to the end of the log is intact (a torn tail is one).
     """
 
-    index: IndexCondition
+    index_is: IndexCondition
     applied_lsn: int | None
     first_lsn: int
     unbroken: bool
@@ -49,7 +50,9 @@ class Plan(NamedTuple):
 
 def plan_salvage(facts: SalvageFacts) -> Plan:
     """The row of the table that fits."""
-    if facts.index == "usable":
+    if facts.index_is == "usable":
+        if facts.applied_lsn == 0 and facts.first_lsn > 1:
+            return _refuse(f"the index is empty, and the log begins with LSN {facts.first_lsn}")
         if facts.applied_lsn is not None:
             return Plan(True, facts.applied_lsn + 1)
         if facts.unbroken:
@@ -57,10 +60,10 @@ def plan_salvage(facts: SalvageFacts) -> Plan:
         if facts.first_lsn != 1:
             return _refuse("it is unreadable how far the index goes, and the log is damaged, too")
         return Plan(False, 1)
-    state = "is missing" if facts.index == "absent" else "cannot be opened"
+    state = "is missing" if facts.index_is == "absent" else "cannot be opened"
     if facts.first_lsn > 1:
         return _refuse(f"the index {state}, and the log begins with LSN {facts.first_lsn}, not 1")
-    if facts.first_lsn == 0 and not (facts.index == "absent" and facts.unbroken):
+    if facts.first_lsn == 0 and not (facts.index_is == "absent" and facts.unbroken):
         return _refuse(f"the index {state}, and the log has no intact record")
     return Plan(False, 1)
 

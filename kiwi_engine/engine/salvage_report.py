@@ -31,13 +31,14 @@ class KeyRules(NamedTuple):
 
     `essential`: without them the others cannot be understood. `derived`: the further entries that
     a present entry (key, head) implies, to be made again where they may be lost. `key_count`: how
-    many keys of users the counters of `tally` amount to. `describe`: a stored key, for people.
+    many keys users see, from the counters of `tally` and a function that reads stored values.
+    `describe`: a stored key, for people.
     """
 
     tally: Tally
     essential: tuple[bytes, ...]
     derived: Callable[[bytes, bytes], tuple[tuple[bytes, bytes], ...]]
-    key_count: Callable[[Mapping[bytes, int]], int]
+    key_count: Callable[[Mapping[bytes, int], Callable[[bytes], bytes | None]], int]
     describe: Callable[[bytes], str]
 
 

@@ -59,6 +59,7 @@ _decode = msgspec.msgpack.Decoder(_Loss).decode
 class SalvageTarget:
     """A new directory, open. Values of the old one are read through `values`, from `directory`.
 
+    `has_lost`: whether any value could not be read so far, be it that the log brought it back.
     Trouble with the new directory leaves every method as `ReplyError` (the disk is full),
     `IndexFailedError` or `OSError`; it cannot be used then.
     """
@@ -68,7 +69,7 @@ class SalvageTarget:
         self._store = engine.store
         self._values = values
         self._directory = directory
-        self._has_lost = False
+        self.has_lost = False
         self._begin()
 
     def add_stored(self, key: bytes, stored: bytes) -> None:
@@ -104,7 +105,7 @@ class SalvageTarget:
 
     def lost_keys(self, describe: Callable[[bytes], str]) -> Iterator[LostKey]:
         """The keys whose values could not be read, in order. Write nothing meanwhile."""
-        if not self._has_lost:
+        if not self.has_lost:
             return
         for marker, _ in self._store.range(_LOST, _LOST_END):
             stored = self._store.get(marker)
@@ -120,7 +121,7 @@ class SalvageTarget:
 
     def finish(self) -> dict[bytes, int]:
         """Forget the lost keys and make everything durable; returns the counters. Then `close`."""
-        if self._has_lost:
+        if self.has_lost:
             self._store.delete_range(_LOST, _LOST_END)
         self._engine.end()
         self._engine.pipeline.wait_idle()
@@ -155,12 +156,12 @@ class SalvageTarget:
         self._wrote(key)
 
     def _wrote(self, key: bytes) -> None:
-        if self._has_lost:
+        if self.has_lost:
             self._store.delete(_LOST + key)
         self._count()
 
     def _lose(self, key: bytes, loss: _Loss) -> None:
-        self._has_lost = True
+        self.has_lost = True
         self._store.delete(key)
         self._store.put(_LOST + key, _encode(loss))
         self._count()
@@ -170,7 +171,7 @@ class SalvageTarget:
         if end <= _OWN_END:
             return
         self._store.delete_range(begin, end)
-        if self._has_lost:
+        if self.has_lost:
             self._store.delete_range(_LOST + begin, _LOST + end)
         self._count()
 

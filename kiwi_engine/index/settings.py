@@ -13,7 +13,7 @@ class IndexSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     Memory is bounded by `block_cache_bytes` (which also holds the index and filter blocks of the
     tables) plus `write_buffer_bytes * write_buffer_count_max`. The level-zero counts are RocksDB's
-    own brakes; the engine's throttle acts earlier. `tolerates_damage`: open although table files are
+    own brakes; the engine's throttle acts earlier. `tolerates_damage`: open although tables are
     missing or damaged; reading what they hold raises. For a salvage, which only reads.
     """
 

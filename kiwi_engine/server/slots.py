@@ -92,8 +92,8 @@ class ReplyLine:
             if encoded is None:
                 return
             slot = slots.popleft()
-            if not slot.is_silent:
-                self.write(encoded)
+            # A silent one too: whoever writes may be waiting for the last reply.
+            self.write(b"" if slot.is_silent else encoded)
 
     def replace(self, slot: Slot, parts: list[Slot]) -> None:
         """Put `parts` where `slot` is."""

@@ -133,6 +133,7 @@ class StorageClient:
             slot = pending.pop(run_id, None)
             if slot is not None:
                 self._settle(slot)
+                self.statistics.received += len(slot.commands)
                 slot.complete(blob)
         for query_id, error, result in answers:
             future = self._waiting.pop(query_id, None)
@@ -146,7 +147,6 @@ class StorageClient:
     def _settle(self, slot: Slot) -> None:
         self._requests -= len(slot.commands)
         self._bytes -= slot.bytes
-        self.statistics.received += len(slot.commands)
 
     # ---- queries
 

@@ -153,13 +153,23 @@ class ProcessKeeper:
             logger.error("the storage runtime ended with code %d; it is started again", code)
             if monotonic_ns() - started_ns > _STEADY_NS:
                 pause_s = _BACKOFF_FIRST_S
-            while not self._stopping:
-                self.restarts += 1
-                code = await self._launch()
-                if code == 0:
-                    break
+            code = 1
+            while code:
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, _BACKOFF_MAX_S)
+                code = await self._launch_again()
                 if code in _FINAL_EXIT_CODES:
                     self._given_up(code)
                     return
-                await asyncio.sleep(pause_s)
-                pause_s = min(pause_s * 2, _BACKOFF_MAX_S)
+
+    async def _launch_again(self) -> int:
+        """As `_launch`; does nothing, and is content, when the server has begun to stop."""
+        if self._stopping:
+            return 0
+        self.restarts += 1
+        try:
+            return await self._launch()
+        except OSError as error:
+            # No process, memory or descriptor left: that may pass.
+            logger.error("the storage runtime cannot be started: %s", error)
+            return 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from kiwi_engine.errors import CorruptionError, EnginePoisonedError
+from kiwi_engine.errors import EnginePoisonedError, StaleCacheError
 from kiwi_engine.failpoints import hit
 from kiwi_engine.fs.protocol import File, FileSystem
 from kiwi_engine.fs.segment_file import refusing_when_full, reserve
@@ -69,7 +69,7 @@ class LogWriter:
         """Go on at `position`, where a reader's pass, and the repair of its tail, ended.
 
         Everything before it is durable when this returns, whatever became of the process that
-        wrote it; `CorruptionError` if the device turns out not to have it (after a failed sync).
+        wrote it; `StaleCacheError` if the device turns out not to have it (after a failed sync).
         A `position` raised above its last LSN drops all records: the index has them.
         """
         pool = SegmentPool(fs, directory, settings, position)
@@ -83,7 +83,11 @@ class LogWriter:
         else:
             path = WAL.path(directory, position.segment)
             writer._begin(PreparedSegment(position.segment, fs.open(path, writable=True), False))
-            writer._resume(position)
+            try:
+                writer._resume(position)
+            except BaseException:
+                writer.close()
+                raise
         return writer
 
     @property
@@ -201,7 +205,7 @@ class LogWriter:
         self._file.drop_cache()
         if self._file.pread(unconfirmed_bytes, position.synced_offset) != seen:
             reason = "the device does not hold what the system had cached; open it again"
-            raise CorruptionError(self._file.path, position.synced_offset, reason)
+            raise StaleCacheError(self._file.path, position.synced_offset, reason)
 
     def _make_room(self, length: int) -> None:
         """Have an active segment with room for `length` more bytes.

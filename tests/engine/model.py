@@ -17,10 +17,13 @@ from kiwi_engine.commit.policy import BatchLimits
 from kiwi_engine.engine.engine import Engine
 from kiwi_engine.engine.settings import EngineSettings
 from kiwi_engine.engine.store import Store
-from kiwi_engine.errors import DiskFullError, ReplyError
+from kiwi_engine.engine.store_protocol import Unknown
+from kiwi_engine.errors import ReplyError
+from kiwi_engine.fs.segment_format import HEADER_BYTES
 from kiwi_engine.testing.crash_fs import CrashFs
 from kiwi_engine.testing.memory_index import MemoryIndex
-from kiwi_engine.vlog.separated import HEAD_BYTES
+from kiwi_engine.vlog.format import VLOG, decode_pointer
+from kiwi_engine.vlog.separated import HEAD_BYTES, Separated
 from tests.engine.stepped import SteppedJobs, SteppedPipeline, open_stepped
 
 NUMBER: Final = b"zz"
@@ -28,7 +31,7 @@ KEYS: Final = tuple(b"%c%d" % (letter, digit) for letter in b"abc" for digit in 
 ALL_KEYS: Final = b"keys"
 EVERYTHING: Final = (b"a", b"\xff")
 
-# ("put", key, value) | ("delete", key, b"") | ("range", begin, end)
+# What it does, then key and value of a put, the key of a deletion, or both ends of a range.
 Change = tuple[Literal["put", "delete", "range"], bytes, bytes]
 State = dict[bytes, bytes]
 
@@ -182,7 +185,7 @@ class Life:
             return
         history, pipeline = self.history, self.engine.pipeline
         history.acknowledged = max(history.acknowledged, *(run for run, _, _ in replies), 0)
-        history.acknowledged_lsn = max(history.acknowledged_lsn, pipeline.written_lsn)
+        history.acknowledged_lsn = max(history.acknowledged_lsn, pipeline.acknowledged_lsn)
         if pipeline.durable_lsn == pipeline.written_lsn:
             history.synced = history.acknowledged
 
@@ -227,10 +230,26 @@ def check_recovered(life: Life, before: History, *, lower_bound: int) -> None:
     if found < lower_bound or found not in before.states:
         raise LostError(f"request {found} is the last one found, {lower_bound} was acknowledged")
     check_store(life.engine.store, before.states[found])
+    check_discards(life)
     next_lsn = life.engine.opened.log.next_lsn
     if next_lsn <= (before.acknowledged_lsn if found >= before.acknowledged else 0):
         raise LostError(f"LSN {next_lsn} is given out again; {before.acknowledged_lsn} was used")
 
 
-def is_disk_full(error: ReplyError) -> bool:
-    return isinstance(error, DiskFullError)
+def check_discards(life: Life) -> None:
+    """What is called discarded is never live: garbage collection would believe it."""
+    store, live = life.engine.store, Counter[int]()
+    for key in KEYS:
+        entry = store._find_pending(key)
+        if isinstance(entry, Unknown):
+            entry = store._find_clean(key)
+        if isinstance(entry, Separated):
+            pointer = decode_pointer(entry.pointer)
+            live[pointer.segment] += pointer.entry_bytes
+    for segment, discarded in life.engine.housekeeping.drainer.discards.items():
+        entries_bytes = life.fs.size(VLOG.path("/data/vlog", segment)) - HEADER_BYTES
+        if discarded + live[segment] > entries_bytes:
+            raise LostError(
+                f"segment {segment} of {entries_bytes} bytes: {discarded} are called discarded, "
+                f"{live[segment]} are live"
+            )

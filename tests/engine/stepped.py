@@ -18,6 +18,7 @@ from kiwi_engine.engine import drain, engine, housekeeping, opening
 from kiwi_engine.engine.engine import Engine
 from kiwi_engine.engine.settings import EngineSettings
 from kiwi_engine.engine.store_protocol import Tally
+from kiwi_engine.errors import KiwiError
 from kiwi_engine.fs.protocol import FileSystem
 from kiwi_engine.index.protocol import Index
 from kiwi_engine.vlog.writer import ValueLogSettings
@@ -100,7 +101,7 @@ class SteppedJobs:
         job = self._waiting.pop(name)
         try:
             self._ended[name] = (name, job(), None)
-        except Exception as error:
+        except (KiwiError, OSError) as error:
             self._ended[name] = (name, None, error)
 
 

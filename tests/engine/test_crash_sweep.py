@@ -13,13 +13,13 @@ from tests.engine.sweep import EngineSweep, replayable
 
 
 def _seeds() -> list[int]:
-    first, _, last = os.environ.get("ENGINE_SWEEP_SEEDS", "1-12").partition("-")
+    first, _, last = os.environ.get("ENGINE_SWEEP_SEEDS", "1-14").partition("-")
     return list(range(int(first), int(last or first) + 1))
 
 
 @pytest.mark.parametrize("seed", _seeds())
 def test_every_crash_of_the_engine_recovers(seed: int) -> None:
-    sweep = EngineSweep(seed, every=4)
+    sweep = EngineSweep(seed, every=6)
     with replayable(seed):
         sweep.run(lives=3, steps=30)
     assert sweep.crashes > 100

@@ -1,0 +1,116 @@
+"""The engine as a server runs it: real files, RocksDB, the log thread and background jobs."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from kiwi_engine.clock import monotonic_ns, sleep
+from kiwi_engine.commit.group import PendingReply
+from kiwi_engine.commit.policy import BatchLimits
+from kiwi_engine.engine.engine import Engine
+from kiwi_engine.engine.settings import EngineSettings
+from kiwi_engine.errors import LockedError, ReplyError
+from kiwi_engine.index.settings import IndexSettings
+from tests.engine.model import ALL_KEYS, tally
+
+SETTINGS = EngineSettings(
+    batch=BatchLimits(64, 4096, 0),
+    value_threshold=64,
+    drain_entries_max=100,
+    drain_bytes_max=4096,
+    drain_interval_ns=1_000_000,
+    wal_retained_bytes_max=8192,
+    disk_reserve_bytes=0,
+    pending_bytes_max=16_384,
+    clean_cache_bytes=4096,
+    wal_segment_bytes=4096,
+    value_segment_bytes=16_384,
+    index=IndexSettings(block_cache_bytes=1 << 20, write_buffer_bytes=1 << 20),
+)
+
+
+class Server:
+    """Runs requests on an engine in `path` and keeps what is acknowledged."""
+
+    def __init__(self, path: Path) -> None:
+        self.acknowledged = 0
+        self.errors: list[ReplyError] = []
+        self.engine = Engine.open(str(path), SETTINGS, tally, self._deliver)
+        self.expected: dict[bytes, bytes] = {}
+        self.submitted = 0
+
+    def write(self, random: Random, count: int) -> None:
+        for _ in range(count):
+            self.engine.begin()
+            for _ in range(random.randint(1, 8)):
+                key = b"k%03d" % random.randrange(300)
+                if random.random() < 0.2:
+                    self.engine.store.delete(key)
+                    self.expected.pop(key, None)
+                else:
+                    value = random.randbytes(random.choice([3, 40, 64, 500]))
+                    self.engine.store.put(key, value)
+                    self.expected[key] = value
+            self.submitted += 1
+            self.engine.answer(self.submitted, b"+OK\r\n", 1)
+            self.engine.end()
+            self.engine.maintain()
+            assert self.engine.store.pending_bytes() <= SETTINGS.pending_bytes_max + 8192
+
+    def _deliver(self, replies: list[PendingReply], error: ReplyError | None) -> None:
+        if error is not None:
+            self.errors.append(error)
+        elif replies:
+            assert replies[0][0] == self.acknowledged + 1, "replies keep their order"
+            self.acknowledged = replies[-1][0]
+
+
+def contents(engine: Engine) -> dict[bytes, bytes]:
+    keys = [key for key, _ in engine.store.range(b"a", b"z")]
+    return {key: engine.store.get(key) or b"" for key in keys}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_what_is_written_is_there_after_a_close_and_after_a_kill(tmp_path: Path, seed: int) -> None:
+    path, random = tmp_path / "data", Random(seed)
+    server = Server(path)
+    with pytest.raises(LockedError):
+        Server(path)
+    server.write(random, 1500)
+    assert contents(server.engine) == server.expected
+    assert server.engine.store.count(ALL_KEYS) == len(server.expected)
+    server.engine.pipeline.wait_idle()
+    assert server.acknowledged == server.submitted == 1500
+    # What a kill leaves: nothing is closed, so nothing is flushed on the way.
+    shutil.copytree(path, tmp_path / "killed")
+    server.engine.close()
+    assert server.errors == []
+    for copy, is_replayed in ((tmp_path / "killed", True), (path, False)):
+        again = Server(copy)
+        report = again.engine.opened.report
+        assert bool(report.records_replayed) == is_replayed
+        assert contents(again.engine) == server.expected
+        assert again.engine.store.count(ALL_KEYS) == len(server.expected)
+        again.engine.close()
+
+
+def test_housekeeping_drains_releases_and_holds_up(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data")
+    server.write(Random(3), 800)
+    engine, housekeeping = server.engine, server.engine.housekeeping
+    deadline_ns = monotonic_ns() + 20_000_000_000
+    while not housekeeping.segments_released:
+        assert monotonic_ns() < deadline_ns, "log segments are released some time"
+        engine.maintain()
+        sleep(0.005)
+    assert housekeeping.drains > 1
+    assert engine.hold_ups > 0
+    assert engine.hold_up_ns > 0
+    assert engine.opened.log.facts().oldest_lsn > 1
+    engine.close()
+    assert "kiwi-log" not in {thread.name for thread in threading.enumerate()}
