@@ -14,7 +14,7 @@ import msgspec
 from kiwi_engine.clock import perf_counter_ns
 from kiwi_engine.commands.context import Context
 from kiwi_engine.commands.errors import unknown_command, wrong_arity
-from kiwi_engine.commands.registry import lookup
+from kiwi_engine.commands.registry import lookup, spelled
 from kiwi_engine.commands.table import Command, arity_accepts
 from kiwi_engine.errors import CorruptionError, ReplyError
 from kiwi_engine.keyspace.keyspace import Keyspace
@@ -54,11 +54,12 @@ class Executor:
         """The encoded reply of each command, in order. `now_ms` is the wall clock of the run."""
         context = self._context(db, resp3, now_ms)
         replies: list[bytes] = []
-        add = replies.append
+        # Bound because this loop is the hot path: 0.06 us of 1 us a command.
+        add, find = replies.append, spelled
         refused = self.refusal is not None
         timed, counted = self._timed, self._counted
         for words in commands:
-            command = lookup(words[0])
+            command = find(words[0]) or lookup(words[0])
             # One reading of the clock for a row of equal commands: time is exact for their sum.
             if command is not timed:
                 self._counted = counted

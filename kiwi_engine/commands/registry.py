@@ -61,6 +61,10 @@ _by_lower_name: Final = {name.encode(): row for name, row in COMMANDS.items()}
 _by_spelling: Final = dict(_by_lower_name)
 
 
+# The command with exactly this spelling, or None where `lookup` has to be asked.
+spelled: Final = _by_spelling.get
+
+
 def lookup(name: bytes) -> Command | None:
     """The command called `name` in any mixture of cases, or None."""
     found = _by_spelling.get(name)

@@ -11,7 +11,7 @@ committed in the order they were filled, so no reply shows what a crash could ta
 
 A failed write or sync is final. The log thread then answers every group with the error until the
 executing thread has seen `failure`, dropped what was not acknowledged, and cleared it if the engine
-may go on (lack of space); a poisoned pipeline keeps it for ever.
+may go on (lack of space, too much at once); a poisoned pipeline keeps it for ever.
 Nothing here knows what a change means.
 """
 
@@ -32,12 +32,14 @@ from kiwi_engine.commit.statistics import CommitStatistics
 from kiwi_engine.errors import (
     DiskFullError,
     EnginePoisonedError,
+    OverloadedError,
     ReplyError,
     UnknownOutcomeError,
 )
 from kiwi_engine.failpoints import hit
 from kiwi_engine.vlog.format import encode_pointer
 from kiwi_engine.vlog.separated import LargeValue
+from kiwi_engine.wal.format import PAYLOAD_BYTES_MAX
 
 logger = logging.getLogger(__name__)
 
@@ -226,7 +228,7 @@ class Pipeline:
                 self._set_failure(error)
                 # Its record may have reached the device all the same.
                 answer = UnknownOutcomeError(f"writing the log failed ({error})")
-            except (DiskFullError, EnginePoisonedError) as error:
+            except (DiskFullError, EnginePoisonedError, OverloadedError) as error:
                 logger.error("a group could not be committed: %s", error)
                 self.failure = error
             except Exception:
@@ -246,6 +248,8 @@ class Pipeline:
         if group.large:
             self._append_values(group)
         payload = encode_changes(group.ranges, group.changes)
+        if len(payload) > PAYLOAD_BYTES_MAX:
+            raise OverloadedError(f"ERR writes of {len(payload)} bytes at once are too many")
         group.lsn = self._log.append(payload)
         self.written_lsn = group.lsn
         hit("wal-append")

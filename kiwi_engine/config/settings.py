@@ -245,7 +245,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "Durable entries in the write buffer that start a drain into the index.",
             runtime=True,
         ),
-    ] = 100_000
+    ] = 250_000
     drain_max_bytes: Annotated[
         int,
         Row(
@@ -254,7 +254,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "Bytes of durable entries in the write buffer that start a drain into the index.",
             runtime=True,
         ),
-    ] = 32 * _MB
+    ] = 64 * _MB
     drain_interval: Annotated[
         int,
         Row(
@@ -263,7 +263,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "Time after which durable entries are drained even if they are few.",
             runtime=True,
         ),
-    ] = 2000
+    ] = 5000
     rocksdb_max_background_jobs: Annotated[
         int, Row(STORAGE, Integer(1, 64), "Flushes and compactions that run at a time.")
     ] = 2

@@ -18,6 +18,8 @@ CachedEntry = bytes | Separated
 # What CPython spends on a key, a value and their slots beyond their bytes (64-bit, measured).
 ENTRY_OVERHEAD_BYTES: Final = 170
 _DISCARD_SLICE: Final = 2000
+# A young generation this many times smaller than what is added is copied over instead.
+_COPIED_SHARE: Final = 8
 
 
 def entry_bytes(key: bytes, entry: CachedEntry) -> int:
@@ -81,8 +83,18 @@ class CleanCache:
         self._turn_if_full()
 
     def add_many(self, entries: dict[bytes, CachedEntry], bytes_added: int) -> None:
-        """Remember many at once; `bytes_added` is the sum of their `entry_bytes`."""
-        self._young.update(entries)
+        """Remember many at once; `bytes_added` is the sum of their `entry_bytes`.
+
+        `entries` belongs to the cache from now on: a large one becomes the young generation
+        itself, because copying it would hold up the commits of that moment.
+        """
+        young = self._young
+        if len(young) * _COPIED_SHARE <= len(entries):
+            for key, entry in young.items():
+                entries.setdefault(key, entry)
+            self._young = entries
+        else:
+            young.update(entries)
         self._bytes += bytes_added
         self._turn_if_full()
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
@@ -32,6 +32,7 @@ from kiwi_engine.vlog.separated import LargeValue, Separated
 
 # About a millisecond of the interpreter lock a slice.
 SLICE_KEYS: Final = 1000
+_CACHEABLE: Final = {bytes, Separated}
 _STALL_PAUSE_S: Final = 0.005
 
 
@@ -157,15 +158,23 @@ class Drainer:
                 sleep(_STALL_PAUSE_S)
 
     def _result(self, entries: dict[bytes, Entry]) -> Drained:
-        present: dict[bytes, CachedEntry] = {}
-        absent: list[bytes] = []
-        for key, entry in entries.items():
-            if type(entry) is bytes:
-                present[key] = entry
-            elif entry is None:
-                absent.append(key)
-            else:
-                assert isinstance(entry, LargeValue | Separated)
-                present[key] = Separated(entry.pointer, entry.head)
+        present, absent = _split(entries)
         counters = self.counters_written
         return Drained(present, entries_bytes(present), absent, counters, self._applied_lsn)
+
+
+def _split(entries: dict[bytes, Entry]) -> tuple[dict[bytes, CachedEntry], list[bytes]]:
+    """(what the cache may hold, deleted keys); `entries` itself where that is all of it."""
+    if set(map(type, entries.values())) <= _CACHEABLE:
+        return cast(dict[bytes, CachedEntry], entries), []
+    present: dict[bytes, CachedEntry] = {}
+    absent: list[bytes] = []
+    for key, entry in entries.items():
+        if type(entry) is bytes:
+            present[key] = entry
+        elif entry is None:
+            absent.append(key)
+        else:
+            assert isinstance(entry, LargeValue | Separated)
+            present[key] = Separated(entry.pointer, entry.head)
+    return present, absent

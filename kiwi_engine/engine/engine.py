@@ -25,7 +25,12 @@ from kiwi_engine.engine.opening import Opened, OpenIndex, open_directory
 from kiwi_engine.engine.settings import EngineSettings
 from kiwi_engine.engine.store import Store
 from kiwi_engine.engine.store_protocol import Tally
-from kiwi_engine.errors import DiskFullError, EngineClosedError, ReplyError
+from kiwi_engine.errors import (
+    DiskFullError,
+    EngineClosedError,
+    EnginePoisonedError,
+    ReplyError,
+)
 from kiwi_engine.fs.posix import PosixFileSystem
 from kiwi_engine.fs.protocol import FileSystem
 from kiwi_engine.index.protocol import Index
@@ -176,12 +181,13 @@ class Engine:
         self.hold_up_ns += monotonic_ns() - started_ns
 
     def _drop_what_failed(self) -> None:
-        """Go back to what was acknowledged; resume if the failure was only lack of space."""
+        """Go back to what was acknowledged; resume unless the log is poisoned."""
         failure = self.pipeline.failure
         self.pipeline.wait_idle()
         self.store.rebuild(self.pipeline.acknowledged_lsn, monotonic_ns())
         self.on_rebuilt()
         if isinstance(failure, DiskFullError):
             self.housekeeping.problem = failure
+        if not isinstance(failure, EnginePoisonedError):
             self.pipeline.failure = None
         self._failure_seen = self.pipeline.failure

@@ -16,6 +16,7 @@ import logging
 from typing import Final
 
 from kiwi_engine.clock import monotonic_ns
+from kiwi_engine.commit.group import Group
 from kiwi_engine.commit.pipeline import Pipeline
 from kiwi_engine.engine.drain import Drained, Drainer
 from kiwi_engine.engine.jobs import BackgroundJobs
@@ -29,6 +30,7 @@ from kiwi_engine.failpoints import hit
 logger = logging.getLogger(__name__)
 
 _DISK_CHECK_NS: Final = 1_000_000_000
+_RETIRED_SLICE: Final = 20
 _RELEASE_INTERVAL_NS: Final = 200_000_000
 
 
@@ -54,6 +56,8 @@ class Housekeeping:
         self._disk_checked_ns = 0
         self._release_checked_ns = 0
         self._is_failed = False
+        # Groups whose generation is drained.
+        self._retired: list[Group] = []
         store.settle_drain = self.finish_drain
 
     def maintain(self) -> None:
@@ -62,6 +66,8 @@ class Housekeeping:
         for name, result, error in self.jobs.collect():
             self._ended(name, result, error)
         self._store.clean.discard_slice()
+        # A few at a time, as freeing all groups of a generation at once would hold up commits.
+        del self._retired[-_RETIRED_SLICE:]
         self._drain_if_due(now_ns)
         # Not again and again while the disk is full.
         wanted = self._opened.log.needs_segment and self.problem is None
@@ -143,6 +149,8 @@ class Housekeeping:
     def _merge(self, drained: Drained) -> None:
         store = self._store
         ranges = store.draining.ranges if store.draining is not None else []
+        if store.draining is not None:
+            self._retired += store.draining.groups
         store.draining = None
         for begin, end in ranges:
             store.clean.remove_range(begin, end)

@@ -12,8 +12,14 @@ from itertools import chain, islice
 from sortedcontainers import SortedList
 
 from kiwi_engine.commit.group import Entry, Group
+from kiwi_engine.engine.clean_cache import ENTRY_OVERHEAD_BYTES
 
 Row = tuple[bytes, Entry]
+
+
+def group_memory_bytes(group: Group) -> int:
+    """The memory, nearly, that the changes of a group take while they wait."""
+    return group.bytes + len(group.changes) * ENTRY_OVERHEAD_BYTES
 
 
 class Generation:
@@ -51,7 +57,7 @@ class Generation:
             self.delete_range(begin, end)
         self.entries.update(group.changes)
         self.groups.append(group)
-        self.bytes += group.bytes
+        self.bytes += group_memory_bytes(group)
 
     def rows(self, begin: bytes, end: bytes, reverse: bool) -> Iterator[Row]:
         """(key, entry) in [begin, end), in order, deletions included."""

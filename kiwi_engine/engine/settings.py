@@ -17,9 +17,9 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     sync_mode: SyncMode = "always"
     batch: BatchLimits = BatchLimits(16_384, 16 * _MEBIBYTE, 0)
     value_threshold: int = 2048
-    drain_entries_max: int = 100_000
-    drain_bytes_max: int = 32 * _MEBIBYTE
-    drain_interval_ns: int = 2_000_000_000
+    drain_entries_max: int = 250_000
+    drain_bytes_max: int = 64 * _MEBIBYTE
+    drain_interval_ns: int = 5_000_000_000
     wal_retained_bytes_max: int = 512 * _MEBIBYTE
     disk_reserve_bytes: int = 256 * _MEBIBYTE
 

@@ -18,7 +18,7 @@ from typing import Final
 
 from kiwi_engine.commit.group import Entry, Group
 from kiwi_engine.engine.clean_cache import CleanCache
-from kiwi_engine.engine.overlay import Generation, overlay
+from kiwi_engine.engine.overlay import Generation, group_memory_bytes, overlay
 from kiwi_engine.engine.store_protocol import UNKNOWN, Tally, Unknown
 from kiwi_engine.engine.stored import decode_stored, head_of
 from kiwi_engine.index.protocol import Index
@@ -72,17 +72,16 @@ class Store:
     def register_group(self) -> None:
         """The open group is about to be offered: the generation remembers it."""
         group, generation = self.group, self.generation
+        size = group_memory_bytes(group)
         if not generation.groups or generation.groups[-1] is not group:
             generation.groups.append(group)
-            generation.bytes += group.bytes
-            self._counted_bytes = group.bytes
-        else:
-            # It was taken back from the pipeline and has grown since.
-            generation.bytes += group.bytes - self._counted_bytes
-            self._counted_bytes = group.bytes
+            self._counted_bytes = 0
+        # Otherwise it was taken back from the pipeline and has grown since.
+        generation.bytes += size - self._counted_bytes
+        self._counted_bytes = size
 
     def pending_bytes(self) -> int:
-        """Keys and values that wait to be drained."""
+        """The memory, nearly, of what waits to be drained."""
         draining = self.draining
         return self.generation.bytes + (draining.bytes if draining is not None else 0)
 

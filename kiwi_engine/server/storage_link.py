@@ -85,5 +85,6 @@ class InProcessLink:
         self._loop.call_soon_threadsafe(self._receive, replies, answers)
 
     def _tick(self) -> None:
-        self._runtime.tick()
+        # First, so that a failing tick is not the last one.
         self._timer = self._loop.call_later(_TICK_S, self._tick)
+        self._runtime.tick()

@@ -38,7 +38,7 @@ EXIT_CODES: Final[dict[type[Exception], int]] = {
 _TICK_S: Final = 0.01
 # How long the interpreter lets one thread run while another waits: the log thread must not wait
 # 5 ms (the default) for the executing thread after each sync.
-_SWITCH_INTERVAL_S: Final = 0.0005
+_SWITCH_INTERVAL_S: Final = 0.0001
 # Garbage collections look at every container; the store holds few, the hot path makes acyclic ones.
 _GC_THRESHOLDS: Final = (100_000, 50, 100)
 

@@ -60,7 +60,6 @@ class StorageRuntime:
             self._execute(request.runs)
         if request.queries:
             self._send([], [self._answer(query) for query in request.queries])
-        self.engine.maintain()
 
     def tick(self) -> None:
         """To be called at least every few milliseconds, whether or not there are requests."""
@@ -99,11 +98,14 @@ class StorageRuntime:
             return
         self.engine.begin()
         deadline_ns = monotonic_ns() + _CYCLE_BUDGET_NS
-        while monotonic_ns() < deadline_ns and not self.engine.group_is_full():
-            if self.keyspace.expire_cycle(wall_ms(), _EXPIRE_KEYS_A_STEP) < _EXPIRE_KEYS_A_STEP:
-                break
-        self.keyspace.reclaim(_RECLAIM_KEYS_A_CYCLE)
-        self.engine.end()
+        try:
+            while monotonic_ns() < deadline_ns and not self.engine.group_is_full():
+                if self.keyspace.expire_cycle(wall_ms(), _EXPIRE_KEYS_A_STEP) < _EXPIRE_KEYS_A_STEP:
+                    break
+            self.keyspace.reclaim(_RECLAIM_KEYS_A_CYCLE)
+        finally:
+            # Also after a failed read: what was changed so far is seen, so it must be logged.
+            self.engine.end()
 
     def _deliver(self, replies: list[PendingReply], error: ReplyError | None) -> None:
         if error is None:

@@ -52,7 +52,7 @@ def tiny_settings(random: Random) -> EngineSettings:
         batch=BatchLimits(random.choice([1, 3, 5]), random.choice([60, 300]), 0),
         value_threshold=16,
         drain_entries_max=random.choice([3, 6]),
-        drain_bytes_max=random.choice([40, 200]),
+        drain_bytes_max=random.choice([400, 1600]),
         drain_interval_ns=3_600_000_000_000,
         wal_retained_bytes_max=random.choice([0, 300]),
         disk_reserve_bytes=0,
@@ -114,14 +114,13 @@ class Life:
         index: MemoryIndex,
         settings: EngineSettings,
         history: History,
-        pipeline: type[SteppedPipeline] = SteppedPipeline,
     ) -> None:
         self.fs = fs
         self.index = index
         self.settings = settings
         self.history = history
         self.errors: list[ReplyError] = []
-        self.engine: Engine = open_stepped(fs, index, settings, tally, self._deliver, pipeline)
+        self.engine: Engine = open_stepped(fs, index, settings, tally, self._deliver)
         self.engine.on_rebuilt = self._find_current
         self.current = 0
         self._find_current()

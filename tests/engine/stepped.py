@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import count
 from typing import Any
 from unittest.mock import patch
 
+from kiwi_engine.commit import pipeline
 from kiwi_engine.commit.group import Group
 from kiwi_engine.commit.pipeline import Deliver, Pipeline
 from kiwi_engine.engine import drain, engine, housekeeping, opening
@@ -23,6 +25,9 @@ from kiwi_engine.fs.protocol import FileSystem
 from kiwi_engine.index.protocol import Index
 from kiwi_engine.vlog.writer import ValueLogSettings
 from kiwi_engine.wal.settings import LogSettings
+
+# About twenty looks at the clock make the second of `everysec`.
+_CLOCK_STEP_NS = 50_000_000
 
 
 class SteppedPipeline(Pipeline):
@@ -111,11 +116,10 @@ def open_stepped(
     settings: EngineSettings,
     tally: Tally,
     deliver: Deliver,
-    pipeline: type[SteppedPipeline] = SteppedPipeline,
 ) -> Engine:
     """An engine over `/data` that moves only by `step` and `run_one`."""
     with (
-        patch.object(engine, "Pipeline", pipeline),
+        patch.object(engine, "Pipeline", SteppedPipeline),
         patch.object(housekeeping, "BackgroundJobs", SteppedJobs),
     ):
         return Engine.open("/data", settings, tally, deliver, fs, lambda path, settings: index)
@@ -123,8 +127,12 @@ def open_stepped(
 
 @contextmanager
 def tiny_steps() -> Iterator[None]:
-    """Slices and steps of a few keys or bytes; what is due every so often is always due."""
+    """Slices and steps of a few keys or bytes; what is due every so often is always due.
+
+    The pipeline's clock goes on by a fixed step, so that a seed gives the same run each time.
+    """
     with (
+        patch.object(pipeline, "monotonic_ns", partial(next, count(0, _CLOCK_STEP_NS))),
         patch.object(opening, "LogSettings", partial(LogSettings, zero_slice_bytes=70)),
         patch.object(opening, "ValueLogSettings", partial(ValueLogSettings, allocate_bytes=90)),
         patch.object(drain, "SLICE_KEYS", 2),

@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from random import Random
 from typing import Final
 
+import msgspec
+
+from kiwi_engine.commit.pipeline import SyncMode
 from kiwi_engine.index.protocol import Change as IndexChange
 from kiwi_engine.index.protocol import KeyRange
 from kiwi_engine.testing.crash_fs import CrashFs
@@ -23,7 +26,7 @@ from tests.engine.model import (
     some_changes,
     tiny_settings,
 )
-from tests.engine.stepped import SteppedPipeline, tiny_steps
+from tests.engine.stepped import tiny_steps
 
 # Shares of unsynced changes that survive a power failure; "killed": only the process ended.
 POWER: Final = (0.0, 0.3, 1.0)
@@ -49,15 +52,14 @@ class EngineSweep:
     a crash could leave it, and the remains are judged; the run itself goes on.
     """
 
-    def __init__(
-        self, seed: int, every: int, pipeline: type[SteppedPipeline] = SteppedPipeline
-    ) -> None:
+    def __init__(self, seed: int, every: int, sync_mode: SyncMode | None = None) -> None:
         self.random = Random(seed)
         self.every = every
         self.crashes = 0
         self.settings = tiny_settings(self.random)
+        if sync_mode:
+            self.settings = msgspec.structs.replace(self.settings, sync_mode=sync_mode)
         self.history = History()
-        self._pipeline = pipeline
         self._operations = 0
         self._fs = CrashFs(sector_bytes=self.random.choice([8, 32, 64]))
         self._index = WatchedIndex({})
@@ -102,7 +104,7 @@ class EngineSweep:
             life.check_reads(random)
 
     def _open(self, fs: CrashFs, index: MemoryIndex, history: History) -> Life:
-        return Life(fs, index, self.settings, history, self._pipeline)
+        return Life(fs, index, self.settings, history)
 
     # ---- crashes
 

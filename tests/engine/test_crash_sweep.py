@@ -23,3 +23,11 @@ def test_every_crash_of_the_engine_recovers(seed: int) -> None:
     with replayable(seed):
         sweep.run(lives=3, steps=30)
     assert sweep.crashes > 100
+
+
+def test_a_seed_gives_the_same_run_each_time() -> None:
+    first, second = EngineSweep(5, every=20), EngineSweep(5, every=20)
+    for sweep in (first, second):
+        sweep.run(lives=2, steps=30)
+    assert first.crashes == second.crashes > 10
+    assert first.history.states == second.history.states

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from kiwi_engine.commit import pipeline
 from kiwi_engine.commit.policy import BatchLimits
 from kiwi_engine.engine.layout import Layout, Paths, encode_layout
 from kiwi_engine.engine.settings import EngineSettings
@@ -20,6 +21,7 @@ from kiwi_engine.errors import (
     IndexFailedError,
     LayoutError,
     LockedError,
+    OverloadedError,
     UnknownOutcomeError,
 )
 from kiwi_engine.testing.crash_fs import CrashFs
@@ -208,6 +210,21 @@ def test_a_full_disk_refuses_writes_until_space_is_freed() -> None:
         assert life.engine.refusal is None, "there is space: it goes on by itself"
         commit(life, ("put", b"a0", LARGE))
         assert killed(life).engine.store.get(b"a0") == LARGE
+
+
+def test_a_group_beyond_the_limit_of_a_record_is_refused_and_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pipeline, "PAYLOAD_BYTES_MAX", 100)
+    life = new_life(value_threshold=1 << 20)
+    commit(life, ("put", b"a0", b"small"))
+    commit(life, ("put", b"a0", bytes(200)))
+    assert [type(error) for error in life.errors] == [OverloadedError]
+    life.request([])
+    assert life.engine.refusal is None
+    assert life.engine.store.get(b"a0") == b"small"
+    commit(life, ("put", b"b0", b"next"))
+    assert killed(life).engine.store.get(b"b0") == b"next"
 
 
 # ---- background jobs

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiwi_engine.commit.group import Entry, Group
+from kiwi_engine.engine.clean_cache import ENTRY_OVERHEAD_BYTES
 from kiwi_engine.engine.overlay import Generation, joined, overlay
 
 KEY = st.binary(min_size=1, max_size=2).map(lambda key: bytes(b"abc"[byte % 3] for byte in key))
@@ -94,4 +95,4 @@ def test_absorbing_a_group_deletes_its_ranges_before_it_sets_its_changes() -> No
     assert generation.entries == {b"b": b"new", b"x": b"3"}
     assert generation.covers(b"a")
     assert not generation.covers(b"c")
-    assert (generation.groups, generation.bytes) == ([group], 7)
+    assert (generation.groups, generation.bytes) == ([group], 7 + ENTRY_OVERHEAD_BYTES)

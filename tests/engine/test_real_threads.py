@@ -60,7 +60,15 @@ class Server:
             self.engine.answer(self.submitted, b"+OK\r\n", 1)
             self.engine.end()
             self.engine.maintain()
+            if self.submitted % 20 == 0:
+                self.check_reads()
             assert self.engine.store.pending_bytes() <= SETTINGS.pending_bytes_max + 8192
+
+    def check_reads(self) -> None:
+        """Right in the middle of whatever the background threads are doing."""
+        assert contents(self.engine) == self.expected
+        if self.submitted % 100 == 0:
+            assert self.engine.store.count(ALL_KEYS) == len(self.expected)
 
     def _deliver(self, replies: list[PendingReply], error: ReplyError | None) -> None:
         if error is not None:
