@@ -32,7 +32,7 @@ _CHANNEL_SOCKET_BYTES: Final = 4 * 1024 * 1024
 _BACKOFF_FIRST_S: Final = 0.05
 _BACKOFF_MAX_S: Final = 5.0
 # A storage runtime that lived this long does not count as dying in a row.
-_STEADY_NS: Final = 10_000_000_000
+_STEADY_NS: Final = 1_000_000_000
 _FINAL_EXIT_CODES: Final = frozenset({2, 3, 4})
 
 
@@ -141,7 +141,7 @@ class ProcessKeeper:
         return 0
 
     async def _watch(self) -> None:
-        pause_s = _BACKOFF_FIRST_S
+        pause_s = 0.0
         while True:
             started_ns = monotonic_ns()
             await self._link.closed
@@ -152,11 +152,11 @@ class ProcessKeeper:
                 return
             logger.error("the storage runtime ended with code %d; it is started again", code)
             if monotonic_ns() - started_ns > _STEADY_NS:
-                pause_s = _BACKOFF_FIRST_S
+                pause_s = 0.0
             code = 1
             while code:
                 await asyncio.sleep(pause_s)
-                pause_s = min(pause_s * 2, _BACKOFF_MAX_S)
+                pause_s = min(max(pause_s * 2, _BACKOFF_FIRST_S), _BACKOFF_MAX_S)
                 code = await self._launch_again()
                 if code in _FINAL_EXIT_CODES:
                     self._given_up(code)

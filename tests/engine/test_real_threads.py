@@ -64,6 +64,13 @@ class Server:
                 self.check_reads()
             assert self.engine.store.pending_bytes() <= SETTINGS.pending_bytes_max + 8192
 
+    def wait_for_jobs(self) -> None:
+        """Until no background job runs, which might remove a file while the directory is copied."""
+        jobs = self.engine.housekeeping.jobs
+        for name in ("drain", "segment", "release"):
+            if jobs.is_running(name):
+                self.engine.housekeeping._ended(*jobs.wait(name))
+
     def check_reads(self) -> None:
         """Right in the middle of whatever the background threads are doing."""
         assert contents(self.engine) == self.expected
@@ -94,6 +101,7 @@ def test_what_is_written_is_there_after_a_close_and_after_a_kill(tmp_path: Path,
     assert server.engine.store.count(ALL_KEYS) == len(server.expected)
     server.engine.pipeline.wait_idle()
     assert server.acknowledged == server.submitted == 1500
+    server.wait_for_jobs()
     # What a kill leaves: nothing is closed, so nothing is flushed on the way.
     shutil.copytree(path, tmp_path / "killed")
     server.engine.close()
