@@ -72,7 +72,7 @@ class Store(Protocol):
         ...
 
     def recent_counts(self) -> Mapping[bytes, int]:
-        """All counters at once and quickly: a few seconds old at the most, exact when little changes."""
+        """All counters at once and quickly: some seconds old at most, exact when little changes."""
         ...
 
 
