@@ -30,6 +30,25 @@ class Run(msgspec.Struct, array_like=True, gc=False):
     commands: list[list[bytes]]
 
 
+class ReceivedRun(msgspec.Struct, array_like=True, gc=False):
+    """A run as the storage runtime gets it: its commands are decoded when they are asked for.
+
+    So the objects of one run are made, executed and freed while they are in the processor's cache,
+    instead of those of thousands of commands at a time.
+    """
+
+    id: int
+    shard: int
+    db: int
+    resp3: bool
+    encoded: msgspec.Raw
+
+    @property
+    def commands(self) -> list[list[bytes]]:
+        """Decodes anew at each call."""
+        return _decode_commands(self.encoded)
+
+
 class Query(msgspec.Struct, array_like=True, gc=False):
     """A named question with parameters; see `channel.queries`."""
 
@@ -43,6 +62,13 @@ class Request(msgspec.Struct, array_like=True, gc=False):
     queries: list[Query]
 
 
+class ReceivedRequest(msgspec.Struct, array_like=True, gc=False):
+    """A request as the storage runtime gets it."""
+
+    runs: list[ReceivedRun]
+    queries: list[Query]
+
+
 class Reply(msgspec.Struct, array_like=True, gc=False):
     """`replies` are (run id, RESP bytes); `answers` are (query id, error or "", result)."""
 
@@ -51,7 +77,8 @@ class Reply(msgspec.Struct, array_like=True, gc=False):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-decode_request = msgspec.msgpack.Decoder(Request).decode
+_decode_commands = msgspec.msgpack.Decoder(list[list[bytes]]).decode
+decode_request = msgspec.msgpack.Decoder(ReceivedRequest).decode
 decode_reply = msgspec.msgpack.Decoder(Reply).decode
 
 

@@ -36,9 +36,6 @@ EXIT_CODES: Final[dict[type[Exception], int]] = {
     CorruptionError: 4,
 }
 _TICK_S: Final = 0.01
-# How long the interpreter lets one thread run while another waits: the log thread must not wait
-# 5 ms (the default) for the executing thread after each sync.
-_SWITCH_INTERVAL_S: Final = 0.0001
 # Garbage collections look at every container; the store holds few, the hot path makes acyclic ones.
 _GC_THRESHOLDS: Final = (100_000, 50, 100)
 
@@ -89,7 +86,8 @@ class StorageProcess:
                 runtime.tick()
                 continue
             for body in self._buffer.frames():
-                runtime.handle(decode_request(body))
+                # A copy, since runs are decoded from it one by one.
+                runtime.handle(decode_request(bytes(body)))
             runtime.tick()
 
     def _receive(self) -> bool:
@@ -121,7 +119,6 @@ def _set_receive_timeout(channel: socket.socket, seconds: float) -> None:
 
 def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     channel = socket.socket(fileno=int(arguments[0]))
     channel.setblocking(True)
     return StorageProcess(channel).run()

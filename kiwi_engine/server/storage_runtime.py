@@ -7,12 +7,12 @@ leave through `deliver`, from this thread or from the log thread.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from kiwi_engine.channel.frames import Query, Request, Run
+from kiwi_engine.channel.frames import Query, ReceivedRequest, ReceivedRun, Request, Run
 from kiwi_engine.clock import monotonic_ns, wall_ms
 from kiwi_engine.commands.executor import Executor
 from kiwi_engine.commit.group import PendingReply
@@ -54,7 +54,7 @@ class StorageRuntime:
             "reset_statistics": self._reset_statistics,
         }
 
-    def handle(self, request: Request) -> None:
+    def handle(self, request: Request | ReceivedRequest) -> None:
         """Execute the runs of one frame as part of a group, then answer its queries."""
         if request.runs:
             self._execute(request.runs)
@@ -73,7 +73,7 @@ class StorageRuntime:
         """Commit, sync and drain everything accepted; release the directory."""
         self.engine.close()
 
-    def _execute(self, runs: list[Run]) -> None:
+    def _execute(self, runs: Sequence[Run | ReceivedRun]) -> None:
         engine, execute = self.engine, self.executor.execute
         now_ms = wall_ms()
         self._begin()

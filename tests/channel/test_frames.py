@@ -51,7 +51,10 @@ def test_requests_round_trip(runs: list[Run]) -> None:
     request = Request(runs, [])
     frame = encode_frame(request)
     assert LENGTH.unpack_from(frame)[0] == len(frame) - LENGTH.size
-    assert decode_request(frame[LENGTH.size :]) == request
+    received = decode_request(frame[LENGTH.size :])
+    assert received.queries == []
+    fields = [(run.id, run.shard, run.db, run.resp3, run.commands) for run in received.runs]
+    assert fields == [(run.id, run.shard, run.db, run.resp3, run.commands) for run in runs]
 
 
 @given(st.lists(st.tuples(st.integers(0, 2**63), st.binary(max_size=50)), max_size=5))
