@@ -125,6 +125,11 @@ class Pipeline:
         """
         return self._ready is None and not self.busy
 
+    @property
+    def depth(self) -> int:
+        """Groups that wait or are being committed: 0 to 2."""
+        return int(self._ready is not None) + int(self.busy)
+
     def want_sync(self) -> None:
         """Ask for a sync of what is written, in the modes that reply before it."""
         with self._condition:

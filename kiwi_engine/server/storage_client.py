@@ -170,7 +170,7 @@ class StorageClient:
         statistics = self.statistics
         return {
             "connected": int(self.is_connected),
-            "pending_requests": self._requests,
+            "pending_requests": self.unanswered,
             "pending_bytes": self._bytes,
             "capacity_requests": self._requests_max,
             "capacity_bytes": self._bytes_max,

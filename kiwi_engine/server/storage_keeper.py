@@ -88,7 +88,6 @@ class ProcessKeeper:
         self._link: ProcessLink
         self._watcher: asyncio.Task[None] | None = None
         self._stopping = False
-        self.restarts = 0
 
     async def start(self) -> int:
         code = await self._launch()
@@ -166,7 +165,6 @@ class ProcessKeeper:
         """As `_launch`; does nothing, and is content, when the server has begun to stop."""
         if self._stopping:
             return 0
-        self.restarts += 1
         try:
             return await self._launch()
         except OSError as error:

@@ -72,7 +72,9 @@ def test_a_group_grows_while_the_log_is_busy() -> None:
         pipeline.offer(group(1))
         wait_until(lambda: "begin sync" in recorder.events)
         assert not pipeline.is_idle()
+        assert pipeline.depth == 1
         pipeline.offer(group(2, key=b"a"))
+        assert pipeline.depth == 2
         grown = pipeline.take()
         assert grown.replies[0][0] == 2, "the waiting group is taken back"
         grown.changes[b"b"] = b"more"
