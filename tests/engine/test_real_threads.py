@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
+import os
+import signal
 import threading
+from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 
@@ -64,13 +66,6 @@ class Server:
                 self.check_reads()
             assert self.engine.store.pending_bytes() <= SETTINGS.pending_bytes_max + 8192
 
-    def wait_for_jobs(self) -> None:
-        """Until no background job runs, which might remove a file while the directory is copied."""
-        jobs = self.engine.housekeeping.jobs
-        for name in ("drain", "segment", "release"):
-            if jobs.is_running(name):
-                self.engine.housekeeping._ended(*jobs.wait(name))
-
     def check_reads(self) -> None:
         """Right in the middle of whatever the background threads are doing."""
         assert contents(self.engine) == self.expected
@@ -90,43 +85,66 @@ def contents(engine: Engine) -> dict[bytes, bytes]:
     return {key: engine.store.get(key) or b"" for key in keys}
 
 
+def write_and_die(path: Path, seed: int) -> None:
+    """What a kill leaves: nothing is closed, so nothing is flushed on the way."""
+    server = Server(path)
+    server.write(Random(seed), 1500)
+    server.engine.pipeline.wait_idle()
+    assert server.acknowledged == 1500
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def expected_after(path: Path, seed: int) -> dict[bytes, bytes]:
+    """What the same seed writes, closed properly in `path`."""
+    server = Server(path)
+    try:
+        with pytest.raises(LockedError):
+            Server(path)
+        server.write(Random(seed), 1500)
+        assert contents(server.engine) == server.expected
+        assert server.engine.store.count(ALL_KEYS) == len(server.expected)
+        server.engine.pipeline.wait_idle()
+        assert server.acknowledged == server.submitted == 1500
+    finally:
+        server.engine.close()
+    assert server.errors == []
+    return server.expected
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_what_is_written_is_there_after_a_close_and_after_a_kill(tmp_path: Path, seed: int) -> None:
-    path, random = tmp_path / "data", Random(seed)
-    server = Server(path)
-    with pytest.raises(LockedError):
-        Server(path)
-    server.write(random, 1500)
-    assert contents(server.engine) == server.expected
-    assert server.engine.store.count(ALL_KEYS) == len(server.expected)
-    server.engine.pipeline.wait_idle()
-    assert server.acknowledged == server.submitted == 1500
-    server.wait_for_jobs()
-    # What a kill leaves: nothing is closed, so nothing is flushed on the way.
-    shutil.copytree(path, tmp_path / "killed")
-    server.engine.close()
-    assert server.errors == []
-    for copy, is_replayed in ((tmp_path / "killed", True), (path, False)):
-        again = Server(copy)
+    closed, killed = tmp_path / "closed", tmp_path / "killed"
+    expected = expected_after(closed, seed)
+    child = get_context("spawn").Process(target=write_and_die, args=(killed, seed))
+    child.start()
+    child.join(120)
+    assert child.exitcode == -signal.SIGKILL
+    for path, is_replayed in ((killed, True), (closed, False)):
+        again = Server(path)
         report = again.engine.opened.report
-        assert bool(report.records_replayed) == is_replayed
-        assert contents(again.engine) == server.expected
-        assert again.engine.store.count(ALL_KEYS) == len(server.expected)
-        again.engine.close()
+        try:
+            assert bool(report.records_replayed) == is_replayed
+            assert contents(again.engine) == expected
+            assert again.engine.store.count(ALL_KEYS) == len(expected)
+        finally:
+            again.engine.close()
 
 
 def test_housekeeping_drains_releases_and_holds_up(tmp_path: Path) -> None:
     server = Server(tmp_path / "data")
-    server.write(Random(3), 800)
     engine, housekeeping = server.engine, server.engine.housekeeping
-    deadline_ns = monotonic_ns() + 20_000_000_000
-    while not housekeeping.segments_released:
-        assert monotonic_ns() < deadline_ns, "log segments are released some time"
-        engine.maintain()
-        sleep(0.005)
-    assert housekeeping.drains > 1
-    assert engine.hold_ups > 0
-    assert engine.hold_up_ns > 0
-    assert engine.opened.log.facts().oldest_lsn > 1
-    engine.close()
-    assert "kiwi-log" not in {thread.name for thread in threading.enumerate()}
+    threads = {thread for thread in threading.enumerate() if thread.name == "kiwi-log"}
+    try:
+        server.write(Random(3), 800)
+        deadline_ns = monotonic_ns() + 20_000_000_000
+        while not housekeeping.segments_released:
+            assert monotonic_ns() < deadline_ns, "log segments are released some time"
+            engine.maintain()
+            sleep(0.005)
+        assert housekeeping.drains > 1
+        assert engine.hold_ups > 0
+        assert engine.hold_up_ns > 0
+        assert engine.opened.log.facts().oldest_lsn > 1
+    finally:
+        engine.close()
+    assert threads.isdisjoint(threading.enumerate())
