@@ -22,6 +22,7 @@ from kiwi_engine.commit.pipeline import Deliver, Pipeline
 from kiwi_engine.engine.clean_cache import CleanCache
 from kiwi_engine.engine.housekeeping import Housekeeping
 from kiwi_engine.engine.opening import Opened, OpenIndex, open_directory
+from kiwi_engine.engine.pins import Pins
 from kiwi_engine.engine.settings import EngineSettings
 from kiwi_engine.engine.store import Store
 from kiwi_engine.engine.store_protocol import Tally
@@ -68,6 +69,8 @@ class Engine:
         self.pipeline = Pipeline(
             opened.log, opened.values, settings.batch, settings.sync_mode, deliver
         )
+        # Views that keep old files from being removed; any thread.
+        self.pins = Pins()
         self.housekeeping = Housekeeping(opened, settings, self.store, self.pipeline)
         self.on_rebuilt: Callable[[], None] = lambda: None
         # How often and how long the executing thread waited because too much was undrained.
