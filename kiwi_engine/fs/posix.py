@@ -112,8 +112,10 @@ class PosixLock:
                 raise
             directory = path.removesuffix(f"/{LOCK_NAME}")
             raise LockedError(f"{directory} is in use by process {owner or 'unknown'}") from None
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, b"%d\n" % os.getpid(), 0)
+        # Who holds it is told to others, no more: a full disk does not matter.
+        with contextlib.suppress(OSError):
+            length = os.pwrite(self._descriptor, b"%d\n" % os.getpid(), 0)
+            os.ftruncate(self._descriptor, length)
 
     def release(self) -> None:
         descriptor, self._descriptor = self._descriptor, -1
@@ -137,6 +139,12 @@ class PosixFileSystem:
 
     def remove(self, path: str) -> None:
         os.remove(path)
+
+    def link(self, source: str, target: str) -> None:
+        os.link(source, target)
+
+    def remove_directory(self, path: str) -> None:
+        os.rmdir(path)
 
     def make_directory(self, path: str) -> None:
         with contextlib.suppress(FileExistsError):

@@ -76,6 +76,18 @@ class FileSystem(Protocol):
 
     def remove(self, path: str) -> None: ...
 
+    def link(self, source: str, target: str) -> None:
+        """Give the file `source` a second name; durable only after `sync_directory`.
+
+        `FileExistsError` if `target` is taken. `OSError` where the two cannot share a file, for
+        example (`errno.EXDEV`) on different file systems: copy it instead.
+        """
+        ...
+
+    def remove_directory(self, path: str) -> None:
+        """Remove an empty directory; durable only after `sync_directory` of its parent."""
+        ...
+
     def make_directory(self, path: str) -> None:
         """Create `path` (one level) unless it exists already."""
         ...

@@ -44,10 +44,13 @@ class ReadAhead:
         return seed
 
 
-def find_all(file: File, pattern: bytes, begin: int) -> Iterator[int]:
-    """The offsets from `begin` on at which `pattern`, not all zeros, occurs; ascending."""
+def find_all(file: File, pattern: bytes, begin: int, end: int | None = None) -> Iterator[int]:
+    """The offsets from `begin` on at which `pattern`, not all zeros, occurs; ascending.
+
+    Stops at the end of the file, or at the end of the chunk in which `end` lies.
+    """
     overlap = len(pattern) - 1
-    while True:
+    while end is None or begin < end:
         chunk = file.pread(CHUNK_BYTES + overlap, begin)
         at = -1 if _ZEROS.startswith(chunk) else chunk.find(pattern)
         while at != -1:

@@ -86,8 +86,8 @@ class SegmentKind(NamedTuple):
         body = _HEADER.pack(self.magic, self.version, number, 0)[:-4]
         return body + crc32c(body).to_bytes(4, "little")
 
-    def check_header(self, data: bytes, path: str) -> None:
-        """Refuse a header that is not that of the segment at `path`.
+    def check_header(self, data: bytes, path: str) -> int:
+        """The number of the segment at `path`; refuses a header that is not its own.
 
         Raises `CorruptionError`, or `LayoutError` where another format version wrote it.
         """
@@ -105,3 +105,4 @@ class SegmentKind(NamedTuple):
             )
         if number != self.number(path):
             raise CorruptionError(path, 0, f"the file holds segment {number}")
+        return int(number)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rocksdict import (
     BlockBasedOptions,
     Cache,
+    ChecksumType,
     DBCompressionType,
     Options,
     ReadOptions,
@@ -12,10 +13,15 @@ from rocksdict import (
 )
 
 from kiwi_engine.index.settings import MEBIBYTE, IndexSettings
+from kiwi_engine.index.table_format import FORMAT_VERSION
 
 # RocksDB's own text log: enough to see a bad day, never more than a few megabytes.
 _INFO_LOG_BYTES_MAX = 1 * MEBIBYTE
 _INFO_LOG_FILES_MAX = 4
+# Above all limits that `throttle-compaction-stop` can have: the engine's throttle acts on the same
+# figure, and waits without refusing the drain.
+_PENDING_COMPACTION_SLOWDOWN_BYTES = 2 * 1024 * 1024 * MEBIBYTE
+_PENDING_COMPACTION_STOP_BYTES = 4 * 1024 * 1024 * MEBIBYTE
 # Written-back in small steps, so that the log's fdatasync never queues behind a whole table.
 _SYNC_STEP_BYTES = 1 * MEBIBYTE
 
@@ -46,6 +52,8 @@ def _shape_tree(options: Options, settings: IndexSettings) -> None:
     options.set_level_zero_file_num_compaction_trigger(settings.level_zero_compaction_files)
     options.set_level_zero_slowdown_writes_trigger(settings.level_zero_slowdown_files)
     options.set_level_zero_stop_writes_trigger(settings.level_zero_stop_files)
+    options.set_soft_pending_compaction_bytes_limit(_PENDING_COMPACTION_SLOWDOWN_BYTES)
+    options.set_hard_pending_compaction_bytes_limit(_PENDING_COMPACTION_STOP_BYTES)
     options.set_compression_type(DBCompressionType.lz4())
     options.set_bottommost_compression_type(DBCompressionType.zstd())
 
@@ -53,6 +61,9 @@ def _shape_tree(options: Options, settings: IndexSettings) -> None:
 def _table_options(settings: IndexSettings) -> BlockBasedOptions:
     table = BlockBasedOptions()
     table.set_block_cache(Cache(settings.block_cache_bytes))
+    # Both as `index.table_format` reads them, whatever a later RocksDB prefers.
+    table.set_format_version(FORMAT_VERSION)
+    table.set_checksum_type(ChecksumType.crc32c())
     table.set_bloom_filter(settings.bloom_bits_per_key, False)
     # Index and filter blocks grow with the data; in the cache they stay inside its bound.
     table.set_cache_index_and_filter_blocks(True)

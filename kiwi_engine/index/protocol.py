@@ -47,6 +47,28 @@ class IndexFacts(msgspec.Struct, frozen=True, gc=False):
         return self.files_per_level[0] if self.files_per_level else 0
 
 
+class IndexSnapshot(Protocol):
+    """What an index held at one moment; any thread. Errors are as those of `Index`."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value, or None if the key was absent."""
+        ...
+
+    def iterate(
+        self, begin: bytes, end: bytes, *, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """The entries in [begin, end), in order; lazy."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what it keeps; later calls raise `EngineClosedError`."""
+        ...
+
+    def abandon(self) -> None:
+        """Like `close`, for a forked child; see `Index.abandon`."""
+        ...
+
+
 class Index(Protocol):
     """An ordered map of bytes to bytes. Keys compare as unsigned bytes.
 
@@ -85,8 +107,20 @@ class Index(Protocol):
         """
         ...
 
+    def snapshot(self) -> IndexSnapshot:
+        """A view that later writes do not change; keeps old files until it is closed."""
+        ...
+
     def flush(self) -> None:
         """Make everything written before this call durable; returns when it is."""
+        ...
+
+    def checkpoint(self, path: str) -> None:
+        """Make the directory `path`: an index of its own that holds what this one holds now.
+
+        At least every write that ended before the call, and only whole ones. `path` must not
+        exist, and must lie on the file system of this index, whose immutable files it shares.
+        """
         ...
 
     def facts(self) -> IndexFacts:
@@ -95,4 +129,11 @@ class Index(Protocol):
 
     def close(self) -> None:
         """Flush, stop background work and release the files. Closing twice is harmless."""
+        ...
+
+    def abandon(self) -> None:
+        """For a forked child, which has no background threads: never close, flush or free it.
+
+        Nor its snapshots, of which each is closed.
+        """
         ...

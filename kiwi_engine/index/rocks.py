@@ -14,14 +14,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterator, Sequence
+from tempfile import TemporaryDirectory
 from weakref import WeakSet
 
-from rocksdict import AccessType, DbClosedError, Rdict, RdictIter, WriteBatch
+from rocksdict import AccessType, Checkpoint, DbClosedError, Rdict, RdictIter, WriteBatch
 
 from kiwi_engine.errors import IndexFailedError
+from kiwi_engine.index.leak import leak
 from kiwi_engine.index.options import database_options, scan_options, write_options
 from kiwi_engine.index.protocol import Change, IndexFacts, KeyRange
+from kiwi_engine.index.rocks_snapshot import RocksSnapshot
 from kiwi_engine.index.settings import IndexSettings
+from kiwi_engine.index.shadow import make_shadow
 from kiwi_engine.index.translate import translate
 from kiwi_engine.index.version import version_of_directory
 
@@ -35,13 +39,16 @@ _Entries = Generator[tuple[bytes, bytes], None, None]
 class RocksIndex:
     """One open RocksDB database."""
 
-    def __init__(self, database: Rdict, path: str) -> None:
+    def __init__(
+        self, database: Rdict, path: str, shadow: TemporaryDirectory[str] | None = None
+    ) -> None:
         """Use `open`."""
         self._database = database
         self._path = path
+        self._shadow = shadow
         self._write_options = write_options()
         # RocksDB keeps its lock until the last iterator is gone, so `close` ends those left over.
-        self._iterators: WeakSet[_Entries] = WeakSet()
+        self._iterators: WeakSet[_Entries | RocksSnapshot] = WeakSet()
 
     @classmethod
     def open(cls, path: str, settings: IndexSettings, *, read_only: bool = False) -> RocksIndex:
@@ -54,11 +61,14 @@ class RocksIndex:
             raise IndexFailedError(path, "there is no index here")
         access = AccessType.read_only(False) if read_only else AccessType.read_write()
         options = database_options(settings, create=not read_only)
+        shadow = make_shadow(path) if read_only else None
         try:
-            database = Rdict(path, options, access_type=access)
+            database = Rdict(shadow.name if shadow else path, options, access_type=access)
         except Exception as error:
+            if shadow:
+                shadow.cleanup()
             raise translate(error, path) from error
-        return cls(database, path)
+        return cls(database, path, shadow)
 
     @property
     def version(self) -> str:
@@ -139,12 +149,43 @@ class RocksIndex:
         except Exception as error:
             raise translate(error, self._path) from error
 
+    def snapshot(self) -> RocksSnapshot:
+        """A view that later writes do not change; see the protocol."""
+        try:
+            cursor = self._database.iter(scan_options())
+        except Exception as error:
+            raise translate(error, self._path) from error
+        snapshot = RocksSnapshot(cursor, self._path)
+        self._iterators.add(snapshot)
+        return snapshot
+
     def flush(self) -> None:
         """Write the memtables to table files and sync them; releases the interpreter lock."""
         try:
             self._database.flush(wait=True)
         except Exception as error:
             raise translate(error, self._path) from error
+
+    def checkpoint(self, path: str) -> None:
+        """Hard links of the tables, copies of the few other files, synced.
+
+        rocksdict makes it with the interpreter lock held, memtables included: they are flushed
+        before, without the lock, so that there is little left to write. Measured: see
+        docs/decisions/0008-online-backup.md.
+        """
+        self.flush()
+        try:
+            Checkpoint(self._database).create_checkpoint(path)
+        except Exception as error:
+            raise translate(error, self._path) from error
+
+    def tables(self) -> list[str]:
+        """The paths of the table files that the index consists of at present."""
+        try:
+            files = self._database.live_files()
+        except Exception as error:
+            raise translate(error, self._path) from error
+        return sorted(f"{self._path}{file['name']}" for file in files)
 
     def facts(self) -> IndexFacts:
         """RocksDB's properties; about 10 µs."""
@@ -172,6 +213,15 @@ class RocksIndex:
         assert value is not None, f"RocksDB does not know its property {name}"
         return value
 
+    def abandon(self) -> None:
+        """Keep the objects of RocksDB for ever; see `index.leak`."""
+        leak(self._database)
+        for entries in list(self._iterators):
+            if isinstance(entries, RocksSnapshot):
+                entries.abandon()
+            else:
+                leak(entries)
+
     def close(self) -> None:
         """Flush and release the files; iterators that are still alive end here."""
         for entries in list(self._iterators):
@@ -182,3 +232,6 @@ class RocksIndex:
             return
         except Exception as error:
             raise translate(error, self._path) from error
+        finally:
+            if self._shadow:
+                self._shadow.cleanup()

@@ -19,13 +19,13 @@ class IndexSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     block_cache_bytes: int = 256 * MEBIBYTE
     write_buffer_bytes: int = 64 * MEBIBYTE
-    write_buffer_count_max: int = 3
+    write_buffer_count_max: int = 4
     background_jobs_max: int = 2
     open_files_max: int = 512
     bloom_bits_per_key: int = 10
     level_zero_compaction_files: int = 4
-    level_zero_slowdown_files: int = 20
-    level_zero_stop_files: int = 36
+    level_zero_slowdown_files: int = 64
+    level_zero_stop_files: int = 96
     table_bytes: int = 64 * MEBIBYTE
     level_base_bytes: int = 256 * MEBIBYTE
     tolerates_damage: bool = False

@@ -12,21 +12,25 @@ from kiwi_engine.errors import (
     CorruptionError,
     EngineClosedError,
     IndexFailedError,
+    IndexFullError,
     IndexStalledError,
     KiwiError,
     LockedError,
 )
+from kiwi_engine.index.shadow import PREFIX
 
 _STALLED = "Result incomplete"
 _CORRUPTION = "Corruption:"
+_NO_SPACE = ("No space left on device", "Disk quota exceeded")
 _LOCK_HELD = re.compile(r"IO error: .*?lock")
+_SHADOW = re.compile(rf"/[^\s:]*/{PREFIX}[^/\s]+")
 _WHERE = re.compile(r" in (?P<path>/.*?) offset (?P<offset>\d+)")
 _FILE = re.compile(r"(?:file |: )(?P<path>/\S+)")
 
 
 def translate(error: Exception, directory: str) -> KiwiError:
     """The error to raise instead of `error`, which RocksDB reported about `directory`."""
-    text = str(error)
+    text = _SHADOW.sub(lambda _: directory, str(error))
     if type(error).__name__ == "DbClosedError":
         return EngineClosedError("the index is closed")
     if text.startswith(_STALLED):
@@ -35,6 +39,8 @@ def translate(error: Exception, directory: str) -> KiwiError:
         return _corruption(text, directory)
     if _LOCK_HELD.match(text):
         return LockedError(f"{directory} is in use: {text}")
+    if any(words in text for words in _NO_SPACE):
+        return IndexFullError(directory, text)
     return IndexFailedError(directory, text)
 
 

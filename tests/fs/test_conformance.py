@@ -175,3 +175,45 @@ def test_a_directory_has_one_owner(fs: FileSystem, root: str) -> None:
 
 def test_free_bytes_is_positive(fs: FileSystem, root: str) -> None:
     assert fs.free_bytes(root) > 0
+
+
+def test_a_link_is_a_second_name_of_the_file(fs: FileSystem, root: str) -> None:
+    file = fs.create(f"{root}/a")
+    file.pwritev((b"before",), 0)
+    fs.link(f"{root}/a", f"{root}/b")
+    file.pwritev((b"after!",), 0)
+    file.close()
+    fs.remove(f"{root}/a")
+    other = fs.open(f"{root}/b", writable=False)
+    assert other.pread(100, 0) == b"after!"
+    other.close()
+
+
+def test_a_link_to_nothing_or_over_something_is_refused(fs: FileSystem, root: str) -> None:
+    fs.create(f"{root}/a").close()
+    fs.create(f"{root}/b").close()
+    with pytest.raises(FileExistsError):
+        fs.link(f"{root}/a", f"{root}/b")
+    with pytest.raises(FileNotFoundError):
+        fs.link(f"{root}/missing", f"{root}/c")
+    with pytest.raises(FileNotFoundError):
+        fs.link(f"{root}/a", f"{root}/missing/c")
+
+
+def test_only_an_empty_directory_is_removed(fs: FileSystem, root: str) -> None:
+    fs.make_directory(f"{root}/d")
+    fs.create(f"{root}/d/a").close()
+    with pytest.raises(OSError) as failure:
+        fs.remove_directory(f"{root}/d")
+    assert _errno(failure) == errno.ENOTEMPTY
+    fs.remove(f"{root}/d/a")
+    fs.remove_directory(f"{root}/d")
+    assert not fs.exists(f"{root}/d")
+    with pytest.raises(FileNotFoundError):
+        fs.remove_directory(f"{root}/d")
+
+
+def test_listing_a_file_is_refused(fs: FileSystem, root: str) -> None:
+    fs.create(f"{root}/a").close()
+    with pytest.raises(NotADirectoryError):
+        fs.list_directory(f"{root}/a")

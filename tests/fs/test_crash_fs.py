@@ -199,3 +199,22 @@ def test_overwrite_is_durable_and_uncounted() -> None:
     fs.overwrite("/a", b"rot")
     assert fs.crash(1, 0.0).files() == {"/a": b"rot"}
     assert fs.operations == before
+
+
+@pytest.mark.parametrize(("offset", "length"), [(0, 64), (16, 16), (0, 20), (40, 24), (60, 4)])
+def test_what_a_failed_sync_gave_up_never_comes_over_what_a_later_one_wrote(
+    offset: int, length: int
+) -> None:
+    fs = _disk()
+    file = fs.open("/a", writable=True)
+    file.pwritev((b"g" * 64,), 0)
+    fs.watch = FailAt(1, FAULTS["eio"])
+    with pytest.raises(OSError):
+        file.datasync()
+    fs.watch = None
+    file.pwritev((b"n" * length,), offset)
+    file.datasync()
+    for seed in range(30):
+        content = fs.crash(seed, 0.5, torn=False).files()["/a"]
+        assert content[offset : offset + length] == b"n" * length
+        assert set(content[:offset] + content[offset + length :]) <= set(b"og")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kiwi_engine.errors import EngineClosedError
+from kiwi_engine.fs.posix import PosixFileSystem
 from kiwi_engine.index.protocol import Change, Index, KeyRange
 from kiwi_engine.index.rocks import RocksIndex
 from kiwi_engine.index.settings import IndexSettings
@@ -172,3 +173,22 @@ def test_a_closed_index_refuses_every_call(index: Index) -> None:
     for call in calls:
         with pytest.raises(EngineClosedError):
             call()
+
+
+def test_a_checkpoint_holds_what_was_written_before_it(index: Index, tmp_path: Path) -> None:
+    if isinstance(index, MemoryIndex):
+        index.files = PosixFileSystem()
+    index.write(put(b"a", b"b"), [])
+    index.write([(b"a", None)], [])
+    path = str(tmp_path / "checkpoint")
+    index.checkpoint(path)
+    index.write(put(b"c"), [(b"a", b"c")])
+    twin: Index
+    if isinstance(index, MemoryIndex):
+        twin = MemoryIndex.from_checkpoint(PosixFileSystem(), path)
+    else:
+        twin = RocksIndex.open(path, SMALL)
+    assert keys_in(twin, b"", None) == [b"b"]
+    twin.write(put(b"d"), [])
+    twin.close()
+    assert keys_in(index, b"", None) == [b"c"], "each goes its own way"

@@ -16,6 +16,7 @@ from kiwi_engine.errors import (
     CorruptionError,
     EngineClosedError,
     IndexFailedError,
+    IndexFullError,
     IndexStalledError,
     KiwiError,
     LockedError,
@@ -267,7 +268,8 @@ def test_versions_are_numbers(tmp_path: Path) -> None:
         ("Corruption: block checksum mismatch in /d/1.sst offset 17 size 4", CorruptionError),
         ("IO error: lock hold by current process: /d/LOCK: No locks available", LockedError),
         ("IO error: While lock file: /d/LOCK: Resource temporarily unavailable", LockedError),
-        ("IO error: No space left on device", IndexFailedError),
+        ("IO error: No space left on device", IndexFullError),
+        ("IO error: Disk quota exceeded: While appending to file: /d/1.sst", IndexFullError),
         ("something never seen before", IndexFailedError),
     ],
 )
@@ -292,3 +294,38 @@ def test_a_closed_database_is_named_so() -> None:
         pass
 
     assert isinstance(translate(DbClosedError("closed"), "/d"), EngineClosedError)
+
+
+def test_reading_only_touches_no_file(tmp_path: Path) -> None:
+    """Neither their content nor their times, and none is added; also where it cannot be opened."""
+    index = open_index(tmp_path / "d")
+    index.write([(b"a", b"1")], [])
+    index.close()
+    (config,) = (tmp_path / "d").glob("rocksdict-config.json")
+    for content in (config.read_bytes(), b"", b"{"):
+        config.write_bytes(content)
+        before = {file: file.stat().st_mtime_ns for file in (tmp_path / "d").iterdir()}
+        reader = open_index(tmp_path / "d", read_only=True)
+        assert reader.get(b"a") == b"1"
+        reader.close()
+        assert {file: file.stat().st_mtime_ns for file in (tmp_path / "d").iterdir()} == before
+        assert config.read_bytes() == content
+
+
+def test_errors_of_reading_only_name_the_true_file(tmp_path: Path) -> None:
+    index = open_index(tmp_path)
+    index.write([(b"a", b"1")], [])
+    index.close()
+    (table,) = tmp_path.glob("*.sst")
+    content = bytearray(table.read_bytes())
+    content[3] ^= 1
+    table.write_bytes(content)
+    reader = open_index(tmp_path, read_only=True)
+    with pytest.raises(CorruptionError) as caught:
+        reader.get(b"a")
+    reader.close()
+    assert (caught.value.path, caught.value.offset) == (str(table), 0)
+    table.unlink()
+    with pytest.raises(CorruptionError) as caught:
+        open_index(tmp_path, read_only=True)
+    assert caught.value.path == str(table)
