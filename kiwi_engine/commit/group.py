@@ -21,6 +21,7 @@ class Group:
     __slots__ = (
         "bytes",
         "changes",
+        "committed_ms",
         "large",
         "lsn",
         "may_grow",
@@ -41,6 +42,8 @@ class Group:
         self.bytes = 0
         # False once its generation is sealed: what it holds then is what will be drained.
         self.may_grow = True
+        # The time that its record is to carry; 0 for that of the commit (a restore gives others).
+        self.committed_ms = 0
         # Set by the log thread; 0 while the group is not in the log.
         self.lsn = 0
 

@@ -20,14 +20,16 @@ from __future__ import annotations
 import errno
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Literal
 
-from kiwi_engine.clock import monotonic_ns
+from kiwi_engine.clock import monotonic_ns, wall_ms
 from kiwi_engine.commit.changes import encode_changes
 from kiwi_engine.commit.group import Group, PendingReply
 from kiwi_engine.commit.log_protocol import Log, ValueLog
 from kiwi_engine.commit.policy import BatchLimits, Commit, GroupFacts, decide
+from kiwi_engine.commit.signal import Signal
 from kiwi_engine.commit.statistics import CommitStatistics
 from kiwi_engine.errors import (
     DiskFullError,
@@ -48,11 +50,12 @@ SyncMode = Literal["always", "everysec", "no"]
 Deliver = Callable[[list[PendingReply], ReplyError | None], None]
 
 _EVERYSEC_NS = 1_000_000_000
+_WAIT_MAX_S = 1.0
 _BUG = "the log thread met a bug, see the log file"
 
 
 class Pipeline:
-    """Owns the log thread. `limits` and `sync_mode` may be changed at any time."""
+    """Owns the log thread. `limits` may be changed at any time; `sync_mode` has a method for it."""
 
     def __init__(
         self,
@@ -68,20 +71,25 @@ class Pipeline:
         self.sync_mode = sync_mode
         self._deliver = deliver
         self.statistics = CommitStatistics()
-        # Everything below is guarded by the condition; `busy` and `failure` may also be read
-        # without it, by the executing thread, which is the only one to make an idle log busy.
-        self._condition = threading.Condition()
-        self._ready: Group | None = None
+        # The group that waits: at most one. Each thread takes it out in one step of the
+        # interpreter, so nobody needs a lock; one that both threads share is a place where either
+        # may wait for the other, which waits for the interpreter.
+        self._ready: deque[Group] = deque()
+        # Set before a group is taken from `_ready`, so that `is_idle` never misses it.
         self.busy = False
         self.failure: ReplyError | None = None
         self._closing = False
         self._sync_wanted = False
-        self._executor_waits = False
+        self._log_thread = Signal()
+        self._executor = Signal()
         # Written by the log thread only.
         self.written_lsn = log.next_lsn - 1
         self.durable_lsn = self.written_lsn
         # The last LSN whose replies were let go: with relaxed syncs it may not be durable yet.
         self.acknowledged_lsn = self.written_lsn
+        # What is written and not synced, and since when: the relaxed modes have acknowledged it.
+        self.unsynced_bytes = 0
+        self._unsynced_since_ns = 0
         self._last_sync_ns = monotonic_ns()
         self._thread = threading.Thread(target=self._run, name="kiwi-log", daemon=True)
 
@@ -92,11 +100,12 @@ class Pipeline:
 
     def take(self) -> Group:
         """A group to fill: the waiting one if it may still grow, else a new one."""
-        with self._condition:
-            group = self._ready
-            if group is not None and group.may_grow and self._is_open(group):
-                self._ready = None
-                return group
+        group = self._waiting()
+        if group is not None and group.may_grow and self._is_open(group):
+            try:
+                return self._ready.pop()
+            except IndexError:
+                pass  # the log thread was faster
         return Group(monotonic_ns())
 
     def keep_waiting_as_it_is(self) -> None:
@@ -105,17 +114,16 @@ class Pipeline:
         If it grew after that, its record would hold later values than the generation that is
         drained under its LSN, and a recovery, which skips applied records, would lose them.
         """
-        with self._condition:
-            if self._ready is not None:
-                self._ready.may_grow = False
+        group = self._waiting()
+        if group is not None:
+            group.may_grow = False
 
     def offer(self, group: Group) -> None:
         """Hand a group over; waits while another one waits already (the pipeline's bound)."""
-        with self._condition:
-            if self._ready is not None:
-                self._wait_for_place()
-            self._ready = group
-            self._condition.notify_all()
+        if self._ready:
+            self._wait_for_place()
+        self._ready.append(group)
+        self._log_thread.wake()
 
     def is_idle(self) -> bool:
         """Nothing waits and nothing is being committed.
@@ -123,47 +131,61 @@ class Pipeline:
         A group without changes may be answered then, unless `failure` has become another since it
         was taken: it may have read what could not be committed.
         """
-        return self._ready is None and not self.busy
+        return not self._ready and not self.busy
 
     @property
     def depth(self) -> int:
         """Groups that wait or are being committed: 0 to 2."""
-        return int(self._ready is not None) + int(self.busy)
+        return len(self._ready) + int(self.busy)
+
+    @property
+    def unsynced_ns(self) -> int:
+        """How long the oldest write has waited that is not synced; 0 if there is none."""
+        return monotonic_ns() - self._unsynced_since_ns if self.unsynced_bytes else 0
+
+    def change_sync_mode(self, mode: SyncMode) -> None:
+        """Go on in `mode`, and sync at once what the former one has left."""
+        if mode != self.sync_mode:
+            self.sync_mode = mode
+            self.want_sync()
 
     def want_sync(self) -> None:
         """Ask for a sync of what is written, in the modes that reply before it."""
-        with self._condition:
-            self._sync_wanted = True
-            self._condition.notify_all()
+        self._sync_wanted = True
+        self._log_thread.wake()
 
     def wait_idle(self) -> None:
         """Return when everything offered so far is committed or failed."""
-        with self._condition:
-            while self._ready is not None or self.busy:
-                self._executor_waits = True
-                self._condition.wait(1.0)
+        self._wait_until(self.is_idle)
 
     def close(self) -> None:
         """Commit what was offered, sync it, end the thread."""
-        with self._condition:
-            self._closing = True
-            self._condition.notify_all()
+        self._closing = True
+        self._log_thread.wake()
         self._thread.join()
 
     def _wait_for_place(self) -> None:
         started_ns = monotonic_ns()
-        while self._ready is not None:
-            self._executor_waits = True
-            self._condition.wait(1.0)
+        self._wait_until(lambda: not self._ready)
         self.statistics.waits += 1
         self.statistics.waits_ns += monotonic_ns() - started_ns
 
-    def _is_open(self, group: Group) -> bool:
-        return not isinstance(decide(self._facts(group), self.limits), Commit)
+    def _wait_until(self, is_so: Callable[[], bool]) -> None:
+        """Wait for what the log thread does: it takes a group, or becomes idle."""
+        with self._executor:
+            while not is_so():
+                self._executor.wait(_WAIT_MAX_S)
+                # An interrupt (Ctrl-C) may have kept it from being told of a group.
+                self._log_thread.wake()
 
-    def _facts(self, group: Group) -> GroupFacts:
-        age_ns = monotonic_ns() - group.opened_ns
-        return GroupFacts(group.requests, group.bytes, age_ns, self.busy)
+    def _waiting(self) -> Group | None:
+        try:
+            return self._ready[0]
+        except IndexError:
+            return None
+
+    def _is_open(self, group: Group) -> bool:
+        return not isinstance(decide(_facts(group, self.busy), self.limits), Commit)
 
     # ---- log thread
 
@@ -182,7 +204,7 @@ class Pipeline:
             group = self._next_group()
             if group is not None:
                 self._commit_or_fail(group)
-            elif self._closing and self._ready is None:
+            elif self._closing and not self._ready:
                 break
             self._sync_if_due()
             self._become_idle()
@@ -190,21 +212,19 @@ class Pipeline:
 
     def _next_group(self) -> Group | None:
         """Wait for a group, for a reason to sync, or for the end (None for both)."""
-        with self._condition:
+        with self._log_thread:
             while True:
-                group = self._ready
+                group = self._waiting()
                 wait_s = self._sync_due_in_s()
                 if group is not None:
-                    decision = decide(self._facts(group), self.limits)
+                    decision = decide(_facts(group, log_busy=False), self.limits)
                     if isinstance(decision, Commit) or self._closing:
-                        # In this order: `is_idle` looks without the lock, and must not find
-                        # neither of them between the two.
-                        self.busy = True
-                        self._ready = None
-                        self._wake_executor()
+                        taken = self._take_waiting()
+                        if taken is None:
+                            continue
                         if isinstance(decision, Commit) and decision.reason == "full":
                             self.statistics.groups_full += 1
-                        return group
+                        return taken
                     assert decision.wait_ns is not None, "the log thread is free here"
                     wait_s = min(wait_s, decision.wait_ns / 1e9)
                 elif self._closing:
@@ -212,17 +232,22 @@ class Pipeline:
                 if wait_s <= 0:
                     self.busy = True
                     return None
-                self._condition.wait(wait_s)
+                self._log_thread.wait(min(wait_s, _WAIT_MAX_S))
+
+    def _take_waiting(self) -> Group | None:
+        """None: the executing thread has taken it back."""
+        self.busy = True
+        try:
+            group = self._ready.popleft()
+        except IndexError:
+            self.busy = False
+            return None
+        self._executor.wake()
+        return group
 
     def _become_idle(self) -> None:
-        with self._condition:
-            self.busy = False
-            self._wake_executor()
-
-    def _wake_executor(self) -> None:
-        if self._executor_waits:
-            self._executor_waits = False
-            self._condition.notify_all()
+        self.busy = False
+        self._executor.wake()
 
     def _commit_or_fail(self, group: Group) -> None:
         answer: ReplyError | None = None
@@ -252,11 +277,14 @@ class Pipeline:
         started_ns = monotonic_ns()
         if group.large:
             self._append_values(group)
-        payload = encode_changes(group.ranges, group.changes)
+        payload = encode_changes(group.committed_ms or wall_ms(), group.ranges, group.changes)
         if len(payload) > PAYLOAD_BYTES_MAX:
             raise OverloadedError(f"ERR writes of {len(payload)} bytes at once are too many")
         group.lsn = self._log.append(payload)
         self.written_lsn = group.lsn
+        if not self.unsynced_bytes:
+            self._unsynced_since_ns = started_ns
+        self.unsynced_bytes += len(payload)
         hit("wal-append")
         if self.sync_mode == "always":
             self._sync()
@@ -296,6 +324,8 @@ class Pipeline:
         hit("wal-sync")
         self.durable_lsn = lsn
         self._last_sync_ns = monotonic_ns()
+        self.statistics.unsynced.record_ns(self._last_sync_ns - self._unsynced_since_ns)
+        self.unsynced_bytes = 0
         self.statistics.syncs += 1
         self.statistics.sync.record_ns(self._last_sync_ns - started_ns)
 
@@ -323,3 +353,7 @@ class Pipeline:
         self.statistics.last_sync_error = str(error)
         logger.critical("writing the log failed, the engine is read-only now: %s", error)
         self.failure = EnginePoisonedError(f"writing the log failed ({error})")
+
+
+def _facts(group: Group, log_busy: bool) -> GroupFacts:
+    return GroupFacts(group.requests, group.bytes, monotonic_ns() - group.opened_ns, log_busy)

@@ -64,6 +64,7 @@ class CommitStatistics:
         "requests_max",
         "sync",
         "syncs",
+        "unsynced",
         "waits",
         "waits_ns",
     )
@@ -84,4 +85,6 @@ class CommitStatistics:
         self.waits = 0
         self.waits_ns = 0
         self.sync = Histogram()
+        # From the writing of the first record that a sync made durable to the end of that sync.
+        self.unsynced = Histogram()
         self.commit = Histogram()

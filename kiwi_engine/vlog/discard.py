@@ -8,7 +8,7 @@ dead.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Final
 
 _ROW: Final = struct.Struct("<IQ")
@@ -27,6 +27,14 @@ class DiscardTable:
     def remove(self, segment: int) -> None:
         """The segment is gone."""
         self._bytes.pop(segment, None)
+
+    def reset(self, data: bytes) -> None:
+        """Hold what `data`, an encoded table, says."""
+        self._bytes = dict(_ROW.iter_unpack(data))
+
+    def keep_only(self, segments: Container[int]) -> None:
+        """All others are gone."""
+        self._bytes = {number: size for number, size in self._bytes.items() if number in segments}
 
     def get(self, segment: int) -> int:
         """Bytes discarded in `segment`."""

@@ -13,6 +13,7 @@ from typing import Final
 
 from kiwi_engine.errors import CorruptionError
 from kiwi_engine.fs.protocol import File, FileSystem
+from kiwi_engine.fs.read_ahead import CHUNK_BYTES, ReadAhead
 from kiwi_engine.vlog.compression import decompress
 from kiwi_engine.vlog.format import (
     ENTRY_HEADER_BYTES,
@@ -20,7 +21,9 @@ from kiwi_engine.vlog.format import (
     FLAG_ZSTD,
     FLAGS_KNOWN,
     VLOG,
+    EntryHeader,
     Pointer,
+    checksum_seed,
     decode_entry_header,
     entry_checksum,
 )
@@ -69,6 +72,20 @@ class ValueLogReader:
         except ValueError as damage:
             raise CorruptionError(path, pointer.offset, str(damage)) from None
 
+    def check(self, key: bytes, pointer: Pointer) -> None:
+        """As `read`, but the value is only looked at, a window at a time."""
+        if pointer.entry_bytes <= CHUNK_BYTES:
+            self.read(key, pointer)
+            return
+        path = VLOG.path(self._directory, pointer.segment)
+        opened = self._acquire(pointer.segment, path, pointer.offset)
+        try:
+            _check_large(ReadAhead(opened.file), key, pointer)
+        except ValueError as damage:
+            raise CorruptionError(path, pointer.offset, str(damage)) from None
+        finally:
+            self._release(opened)
+
     def forget(self, segment: int) -> None:
         """Drop the cached file of a removed segment, so that its space is given back."""
         with self._lock:
@@ -116,22 +133,41 @@ def decode_value(entry: bytes, key: bytes, pointer: Pointer) -> bytes:
     if len(entry) != pointer.entry_bytes or len(entry) < ENTRY_HEADER_BYTES:
         raise ValueError("the file ends inside the entry")
     header = decode_entry_header(entry)
-    if header.checksum != entry_checksum(entry):
+    value_at = ENTRY_HEADER_BYTES + header.key_bytes
+    _check_entry(header, entry_checksum(entry), entry[ENTRY_HEADER_BYTES:value_at], key, pointer)
+    if header.flags & FLAG_ZSTD:
+        return decompress(memoryview(entry)[value_at:], header.raw_bytes)
+    return entry[value_at:]
+
+
+def _check_large(ahead: ReadAhead, key: bytes, pointer: Pointer) -> None:
+    """Raises what `decode_value` would, without having the whole entry in memory."""
+    head = ahead.read(ENTRY_HEADER_BYTES, pointer.offset)
+    if len(head) < ENTRY_HEADER_BYTES:
+        raise ValueError("the file ends inside the entry")
+    header = decode_entry_header(head)
+    body_at, body_bytes = len(head), pointer.entry_bytes - len(head)
+    checksum = ahead.checksum(body_bytes, pointer.offset + body_at, checksum_seed(head))
+    found_key = ahead.read(len(key), pointer.offset + body_at)
+    _check_entry(header, checksum, found_key, key, pointer)
+
+
+def _check_entry(
+    header: EntryHeader, checksum: int, found_key: bytes, key: bytes, pointer: Pointer
+) -> None:
+    """`ValueError` unless these are the header, checksum and key of what `pointer` means."""
+    if header.checksum != checksum:
         raise ValueError("entry checksum mismatch")
     if header.segment != pointer.segment:
         raise ValueError(f"an entry of segment {header.segment}")
     if header.flags & (FLAG_SEAL | ~FLAGS_KNOWN):
         raise ValueError(f"entry flags {header.flags:#x}")
-    if header.entry_bytes != len(entry) or header.raw_bytes != pointer.raw_bytes:
+    if header.entry_bytes != pointer.entry_bytes or header.raw_bytes != pointer.raw_bytes:
         raise ValueError("an entry of another length")
-    value_at = ENTRY_HEADER_BYTES + header.key_bytes
-    if entry[ENTRY_HEADER_BYTES:value_at] != key:
+    if header.key_bytes != len(key) or found_key != key:
         raise ValueError("an entry of another key")
-    if header.flags & FLAG_ZSTD:
-        return decompress(memoryview(entry)[value_at:], header.raw_bytes)
-    if header.stored_bytes != header.raw_bytes:
+    if not header.flags & FLAG_ZSTD and header.stored_bytes != header.raw_bytes:
         raise ValueError("an entry of inconsistent lengths")
-    return entry[value_at:]
 
 
 __all__ = [

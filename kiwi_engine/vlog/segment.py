@@ -69,7 +69,7 @@ class ValueSegmentReader:
         try:
             VLOG.check_header(file.pread(HEADER_BYTES, 0), self.path)
             number, size = VLOG.number(self.path), file.size()
-            scan = _Scan(ReadAhead(file), self.path, number, size)
+            scan = EntryScan(ReadAhead(file), self.path, number, size)
             offset, fault = HEADER_BYTES, ""
             while not isinstance(header := scan.entry_at(offset), str):
                 if header.flags & FLAG_SEAL:
@@ -94,7 +94,7 @@ class ValueSegmentReader:
             file.close()
 
 
-class _Scan:
+class EntryScan:
     """What stands where in an open segment."""
 
     def __init__(self, ahead: ReadAhead, path: str, number: int, size: int) -> None:

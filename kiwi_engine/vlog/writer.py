@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -35,10 +35,15 @@ from kiwi_engine.vlog.format import (
     encode_entry_header,
 )
 
+# While the log is small, a segment is complete at this part of it, but not below these bytes.
+_SEGMENTS_MIN: Final = 24
+_SMALL_SEGMENT_BYTES: Final = 8 << 20
+
 
 class ValueLogSettings(msgspec.Struct, frozen=True):
     """Run-time settings of the value log.
 
+    `segment_bytes`: a segment is complete at this size, in a small log earlier (`full_bytes`).
     `allocate_bytes`: disk space is taken in such steps, so that a full disk shows before a value
     is torn, and a crash leaves at most one step unused.
     """
@@ -75,6 +80,15 @@ class _Stored(NamedTuple):
     flags: int
 
 
+def full_bytes(segment_bytes: int, log_bytes: int) -> int:
+    """The size at which a segment is complete, beside `log_bytes` in other segments (pure).
+
+    A segment is collected as a whole, and is on the disk twice then: in a small log small ones keep
+    that a small part of it.
+    """
+    return min(segment_bytes, max(_SMALL_SEGMENT_BYTES, log_bytes // _SEGMENTS_MIN))
+
+
 class ValueLogWriter:
     """The value log in one directory, which must exist durably and belong to this process."""
 
@@ -87,9 +101,19 @@ class ValueLogWriter:
         self._file: File | None = None
         self._number = 0
         self._allocated = 0
+        self._full_bytes = settings.segment_bytes
         self._offset = self._synced_offset = 0
+        # Replaced as a whole, because any thread may read it.
+        self._durable_part = (0, 0)
         self._sizes: dict[int, int] = {}
         self._next_number = 1
+        # The newest segment that has a durable entry: its number is never given out again.
+        self.durable_segment = 0
+        # Any thread sets it: complete the active segment with the next append, for its collection.
+        self.rotation_wanted = False
+        # The last log record that points into a segment, for those written by this process.
+        self._last_lsn = 0
+        self._last_lsns: dict[int, int] = {}
         self._values = self._raw_bytes = self._stored_bytes = 0
         self._compressed = self._rotations = 0
         self._failure = ""
@@ -115,6 +139,7 @@ class ValueLogWriter:
             writer._settle_last(numbers[-1])
         for number in VLOG.numbers(fs.list_directory(directory)):
             writer._sizes[number] = fs.size(VLOG.path(directory, number))
+        writer.durable_segment = max(writer._sizes, default=0)
         return writer
 
     @property
@@ -126,6 +151,14 @@ class ValueLogWriter:
     def active_segment(self) -> int:
         """The number of the segment being written; 0 before the first value."""
         return self._number if self._file else 0
+
+    @property
+    def durable_part(self) -> tuple[int, int]:
+        """Any thread: the segment being written, and how many of its bytes are durable.
+
+        (0, 0) where there is none. Ask before `segments`, which knows it once it is sealed.
+        """
+        return self._durable_part
 
     def append(self, entries: Sequence[tuple[bytes, bytes]], lsn: int) -> list[Pointer]:
         """Write (key, value) `entries`, which log record `lsn` will point to, with one call.
@@ -152,6 +185,7 @@ class ValueLogWriter:
         with self._poisoning("writing"), refusing_when_full(file.path, total):
             file.pwritev(buffers, self._offset)
         self._offset = offset
+        self._last_lsn = lsn
         self._count(stored, total)
         return pointers
 
@@ -177,13 +211,36 @@ class ValueLogWriter:
             failure=self._failure,
         )
 
+    @property
+    def segment_bytes(self) -> int:
+        """The size at which a segment of a large log is complete."""
+        return self._settings.segment_bytes
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of entries written since the log was opened; any thread."""
+        return self._stored_bytes
+
+    @property
+    def active_bytes(self) -> int:
+        """Bytes of entries in the segment being written; any thread."""
+        return max(0, self._offset - HEADER_BYTES)
+
     def segments(self) -> dict[int, int]:
-        """Size in bytes of each segment that is no longer written to, by number."""
+        """Size in bytes of each segment that is no longer written to, by number; any thread."""
         return dict(self._sizes)
 
+    def last_lsn(self, number: int) -> int:
+        """The last log record that may point into a complete segment; any thread.
+
+        0 for segments of earlier processes, whose records were all found when the log was opened.
+        """
+        return self._last_lsns.get(number, 0)
+
     def forget(self, number: int) -> None:
-        """The segment's file was removed by garbage collection."""
+        """The segment's file was removed by garbage collection; any thread."""
         self._sizes.pop(number, None)
+        self._last_lsns.pop(number, None)
 
     def close(self) -> None:
         """Seal the segment, so that damage in it can never be taken for a torn tail."""
@@ -225,8 +282,8 @@ class ValueLogWriter:
 
     def _room_for(self, length: int) -> File:
         """The active file, with disk space for `length` bytes and a seal behind its end."""
-        full = self._offset > HEADER_BYTES and self._offset + length > self._settings.segment_bytes
-        if self._file and full:
+        full = self._offset + length > self._full_bytes or self.rotation_wanted
+        if self._file and full and self._offset > HEADER_BYTES:
             self._seal(self._file)
             self._rotations += 1
         file = self._file or self._begin_segment()
@@ -243,16 +300,21 @@ class ValueLogWriter:
         allocated = max(HEADER_BYTES, min(settings.allocate_bytes, settings.segment_bytes))
         with self._poisoning("beginning a segment of"):
             file = create_segment(self._fs, self._directory, VLOG, self._next_number, allocated)
+        self._full_bytes = full_bytes(settings.segment_bytes, sum(self._sizes.values()))
         self._file, self._number = file, self._next_number
         self._next_number += 1
         self._offset = self._synced_offset = HEADER_BYTES
         self._allocated = allocated
+        self.rotation_wanted = False
+        self._durable_part = (self._number, HEADER_BYTES)
         return file
 
     def _sync(self, file: File) -> None:
         with self._poisoning("syncing"):
             file.datasync()
         self._synced_offset = self._offset
+        self.durable_segment = self._number
+        self._durable_part = (self._number, self._offset)
 
     def _seal(self, file: File) -> None:
         """Finish the active segment: sync it, seal it, give back the space behind the seal."""
@@ -265,7 +327,10 @@ class ValueLogWriter:
             file.truncate(end + ENTRY_HEADER_BYTES)
             file.datasync()
         file.close()
+        self._last_lsns[number] = self._last_lsn
         self._sizes[number] = end + ENTRY_HEADER_BYTES
+        # Behind the line above: who reads this before `segments` misses none.
+        self._durable_part = (0, 0)
         self._file = None
         self._offset = self._synced_offset = self._allocated = 0
 

@@ -43,6 +43,20 @@ class PoolFacts(NamedTuple):
     size_bytes: int
 
 
+def remove_spare(fs: FileSystem, directory: str) -> int:
+    """Give the disk back files that no log uses: recycled and unfinished ones. Returns how many.
+
+    For a start on a full disk, before the log is opened; the removals are durable, so that their
+    space can be used.
+    """
+    before = fs.list_directory(directory)
+    remove_unfinished(fs, directory)
+    for number in RECYCLED.numbers(before):
+        fs.remove(RECYCLED.path(directory, number))
+    fs.sync_directory(directory)
+    return len(before) - len(fs.list_directory(directory))
+
+
 class SegmentPool:
     """Full, prepared and recycled segments of the log in `directory`."""
 
@@ -98,6 +112,11 @@ class SegmentPool:
         with self._lock:
             self._full.append(span)
 
+    def full(self) -> tuple[SegmentSpan, ...]:
+        """The full segments, ascending; any thread."""
+        with self._lock:
+            return tuple(self._full)
+
     def release(self, through_lsn: int) -> int:
         """Give up full segments whose records are all `through_lsn` or older; returns how many.
 
@@ -120,13 +139,6 @@ class SegmentPool:
                 if recycled:
                     self._recycled.append(recycled)
             released += 1
-
-    def drop(self, active: int) -> None:
-        """Remove all full segments and then `active`, which the log no longer uses."""
-        stale = [span.number for span in self._full]
-        self._full.clear()
-        for number in [*stale, active]:
-            self._give_up(number, keep=False)
 
     def facts(self) -> PoolFacts:
         """A consistent picture; any thread."""

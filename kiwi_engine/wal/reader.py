@@ -80,6 +80,8 @@ class LogReader:
         self.numbers = WAL.numbers(fs.list_directory(directory))
         self.ending: Ending | None = None
         self.position: LogPosition | None = None
+        # By segment, where a pass has found an intact first record: it stays one.
+        self._first_lsns: dict[int, int] = {}
 
     def records(self, from_lsn: int = 0) -> Iterator[Record]:
         """The records with LSNs of `from_lsn` or more, ascending.
@@ -102,10 +104,7 @@ class LogReader:
         assert position is not None, "read the log first"
         if position.segment:
             with self._open(position.segment) as segment:
-                for record in segment.records(0, position.synced_offset):
-                    if record.offset >= position.offset:
-                        return
-                    yield record
+                yield from segment.records(0, position.synced_offset)
 
     def _read(self, from_lsn: int) -> Iterator[Record]:
         if not self.numbers:
@@ -113,7 +112,7 @@ class LogReader:
             return
         self._refuse_gaps()
         written = self._written()
-        first_lsns = [peek_first_lsn(self._fs, self._path(number)) for number in written]
+        first_lsns = [self._first_lsn(number) for number in written]
         begin = max((i for i, lsn in enumerate(first_lsns) if 0 < lsn <= from_lsn), default=0)
         lsn = 0
         for index in range(begin, len(written) - 1):
@@ -138,6 +137,13 @@ class LogReader:
 
     def _open(self, number: int) -> SegmentReader:
         return SegmentReader(self._fs, self._path(number))
+
+    def _first_lsn(self, number: int) -> int:
+        """0 where the segment begins with no intact record."""
+        known = self._first_lsns.get(number, 0)
+        if not known:
+            known = self._first_lsns[number] = peek_first_lsn(self._fs, self._path(number))
+        return known
 
     def _refuse_gaps(self) -> None:
         for before, after in zip(self.numbers, self.numbers[1:], strict=False):

@@ -47,8 +47,7 @@ class SegmentReader:
         self.end = HEADER_BYTES
         self.fault = ""
         try:
-            WAL.check_header(self._file.pread(HEADER_BYTES, 0), path)
-            self.number = WAL.number(path)
+            self.number = WAL.check_header(self._file.pread(HEADER_BYTES, 0), path)
         except BaseException:
             self._file.close()
             raise

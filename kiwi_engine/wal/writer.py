@@ -70,16 +70,14 @@ class LogWriter:
 
         Everything before it is durable when this returns, whatever became of the process that
         wrote it; `StaleCacheError` if the device turns out not to have it (after a failed sync).
-        A `position` raised above its last LSN drops all records: the index has them.
+        Only the `position` of a log without records may be raised to a higher LSN.
         """
+        is_dense = position.next_lsn == position.last_lsn + 1
+        assert is_dense or not position.last_lsn, "LSNs are dense inside a log"
         pool = SegmentPool(fs, directory, settings, position)
         writer = cls(pool, position.next_lsn)
         if position.segment == 0:
             writer._begin(pool.take())
-        elif position.last_lsn and position.next_lsn != position.last_lsn + 1:
-            # LSNs are dense inside the log, so it begins anew behind the gap.
-            writer._begin(pool.take())
-            pool.drop(position.segment)
         else:
             path = WAL.path(directory, position.segment)
             writer._begin(PreparedSegment(position.segment, fs.open(path, writable=True), False))
@@ -179,6 +177,18 @@ class LogWriter:
             failure=self._failure,
         )
 
+    def segments_from(self, lsn: int) -> list[int]:
+        """Any thread: the segments that hold the records from `lsn` to `synced_lsn`, as it was.
+
+        Ascending; the last one may hold none of them. Valid while nobody releases them.
+        """
+        # In this order: see `_rotate`.
+        active, full = self._number, self._pool.full()
+        numbers = [span.number for span in full if span.last_lsn >= lsn]
+        if all(span.number != active for span in full):
+            numbers.append(active)
+        return numbers
+
     def close(self) -> None:
         """Release the files. Syncs nothing; the background thread must have stopped."""
         self._file.close()
@@ -231,7 +241,9 @@ class LogWriter:
         span = SegmentSpan(
             self._number, self._segment_first_lsn, self._next_lsn - 1, self._capacity
         )
-        self._begin(self._pool.take())
+        prepared = self._pool.take()
+        # Before the next one is begun: `segments_from` must find each record somewhere.
+        self._pool.retire(span)
+        self._begin(prepared)
         full_file.close()
         self._rotations += 1
-        self._pool.retire(span)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 
 import pytest
 
+from kiwi_engine.clock import monotonic_ns
 from kiwi_engine.commit.group import Group
-from kiwi_engine.commit.pipeline import Pipeline
+from kiwi_engine.commit.pipeline import Pipeline, SyncMode
 from kiwi_engine.commit.policy import BatchLimits
 from kiwi_engine.vlog.separated import LargeValue
 from tests.commit.fakes import (
@@ -189,15 +191,40 @@ def test_every_second_syncs_without_being_asked(monkeypatch: pytest.MonkeyPatch)
     assert pipeline.statistics.syncs == 1
 
 
-def test_a_stricter_mode_syncs_what_the_relaxed_one_left() -> None:
+@pytest.mark.parametrize("mode", ["always", "everysec"])
+def test_a_stricter_mode_syncs_at_once_what_the_relaxed_one_left(mode: SyncMode) -> None:
     recorder = Recorder()
     with running(recorder, mode="no") as pipeline:
         pipeline.offer(group(1))
         pipeline.wait_idle()
-        pipeline.sync_mode = "always"
+        pipeline.change_sync_mode("no")
         pipeline.offer(group(2))
         pipeline.wait_idle()
-        assert pipeline.durable_lsn == 2
+        assert "sync" not in recorder.events
+        pipeline.change_sync_mode(mode)
+        wait_until(lambda: pipeline.durable_lsn == 2)
+
+
+def test_how_much_is_not_synced_and_since_when(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_ns = monotonic_ns() + 5_000_000_000
+    monkeypatch.setattr("kiwi_engine.commit.pipeline.monotonic_ns", lambda: now_ns)
+    recorder = Recorder()
+    with running(recorder, mode="everysec") as pipeline:
+        assert (pipeline.unsynced_bytes, pipeline.unsynced_ns) == (0, 0)
+        pipeline.offer(group(1))
+        pipeline.wait_idle()
+        one_bytes = pipeline.unsynced_bytes
+        assert one_bytes == pipeline.statistics.bytes_logged > 0
+        now_ns += 300_000_000
+        pipeline.offer(group(2))
+        pipeline.wait_idle()
+        assert pipeline.unsynced_bytes == 2 * one_bytes
+        assert pipeline.unsynced_ns == 300_000_000, "since the older of the two was written"
+        now_ns += 700_000_000
+        pipeline.want_sync()
+        wait_until(lambda: not pipeline.unsynced_bytes)
+        assert (pipeline.durable_lsn, pipeline.unsynced_ns) == (2, 0)
+        assert pipeline.statistics.unsynced.maximum_us == 1_000_000
 
 
 def test_closing_commits_everything_that_was_offered() -> None:
@@ -226,13 +253,70 @@ def test_statistics_count_what_was_committed() -> None:
         assert statistics.bytes_logged > 0
 
 
-class WatchedPipeline(Pipeline):
-    """Looks, whenever the log thread takes a group, at what `is_idle` would tell just then."""
+class WatchedPlace(deque[Group]):
+    """Asks, at the moment at which the log thread has taken a group, what `is_idle` tells."""
 
-    def __setattr__(self, name: str, value: object) -> None:
-        super().__setattr__(name, value)
-        if name == "_ready" and threading.current_thread() is getattr(self, "_thread", None):
-            self.__dict__.setdefault("seen", []).append(self.is_idle())
+    def __init__(self, pipeline: Pipeline) -> None:
+        super().__init__()
+        self.pipeline = pipeline
+        self.seen: list[bool] = []
+
+    def popleft(self) -> Group:
+        group = super().popleft()
+        self.seen.append(self.pipeline.is_idle())
+        return group
+
+
+class WatchedPipeline(Pipeline):
+    """Has a `WatchedPlace`."""
+
+    def start(self) -> None:
+        self._ready = WatchedPlace(self)
+        super().start()
+
+
+class FasterExecutor(Pipeline):
+    """The executing thread takes its group back just before the log thread takes it."""
+
+    taken_back: Group | None = None
+
+    def _take_waiting(self) -> Group | None:
+        if self.taken_back is None:
+            self.taken_back = self._ready.pop()
+        return super()._take_waiting()
+
+
+def test_a_group_that_was_taken_back_in_the_last_moment_is_waited_for() -> None:
+    recorder = Recorder()
+    with running(recorder, kind=FasterExecutor) as pipeline:
+        assert isinstance(pipeline, FasterExecutor)
+        pipeline.offer(group(1))
+        pipeline.wait_idle()
+        assert recorder.delivered == []
+        assert pipeline.taken_back is not None
+        pipeline.offer(pipeline.taken_back)
+        pipeline.wait_idle()
+        assert recorder.delivered == [(1, None)]
+
+
+class FasterLogThread(Pipeline):
+    """The log thread takes the group just before the executing thread takes it back."""
+
+    def _is_open(self, group: Group) -> bool:
+        self._ready.clear()
+        return True
+
+
+def test_a_group_that_the_log_thread_took_first_is_not_taken_back() -> None:
+    recorder = Recorder()
+    with running(recorder, kind=FasterLogThread) as pipeline:
+        recorder.gate.clear()
+        pipeline.offer(group(1))
+        wait_until(lambda: "begin sync" in recorder.events)
+        waiting = group(2)
+        pipeline.offer(waiting)
+        assert pipeline.take() is not waiting
+        recorder.gate.set()
 
 
 def test_a_group_on_its_way_to_the_log_thread_is_never_called_idle() -> None:
@@ -241,7 +325,8 @@ def test_a_group_on_its_way_to_the_log_thread_is_never_called_idle() -> None:
     with running(recorder, kind=WatchedPipeline) as pipeline:
         pipeline.offer(group(1))
         pipeline.wait_idle()
-    assert pipeline.__dict__["seen"] == [False]
+    assert isinstance(pipeline._ready, WatchedPlace)
+    assert pipeline._ready.seen == [False]
 
 
 class LateOffer(Pipeline):
@@ -252,7 +337,8 @@ class LateOffer(Pipeline):
     def _next_group(self) -> Group | None:
         found = super()._next_group()
         if found is None and self.late is not None:
-            self._ready, self.late = self.late, None
+            self._ready.append(self.late)
+            self.late = None
             self._closing = True
         return found
 

@@ -17,13 +17,14 @@ from kiwi_engine.errors import (
     LayoutError,
 )
 from kiwi_engine.fs.posix import PosixFileSystem
+from kiwi_engine.fs.read_ahead import CHUNK_BYTES
 from kiwi_engine.fs.segment_format import CleanEnd, Corruption, TornTail
 from kiwi_engine.testing.crash_fs import CrashFs
 from kiwi_engine.testing.fault_plan import FAULTS, FailAt, Recorder
 from kiwi_engine.vlog.format import VLOG, Pointer, encode_entry_header
 from kiwi_engine.vlog.reader import ValueLogReader
 from kiwi_engine.vlog.segment import ValueSegmentReader, verify_segment
-from kiwi_engine.vlog.writer import ValueLogSettings, ValueLogWriter
+from kiwi_engine.vlog.writer import ValueLogSettings, ValueLogWriter, full_bytes
 
 Written = dict[bytes, tuple[bytes, Pointer]]
 
@@ -217,6 +218,36 @@ def test_a_seal_is_no_value() -> None:
     seal = Pointer(1, pointer.offset + pointer.entry_bytes, 40, 0)
     with pytest.raises(CorruptionError, match="entry flags 0x2"):
         ValueLogReader(fs, "").read(b"", seal)
+
+
+@pytest.mark.parametrize("size", [10, CHUNK_BYTES + 10])
+def test_values_are_checked_without_being_returned(size: int) -> None:
+    """Those larger than a window a window at a time, with the same verdicts."""
+    fs = CrashFs()
+    log = _open(fs, compression=False, segment_bytes=1 << 24)
+    ((key, (_, pointer)),) = _write(log, [size]).items()
+    log.sync()
+    ValueLogReader(fs, "").check(key, pointer)
+    whole = fs.files()["/0000000001.vlog"]
+    for offset in (0, 9, 20, 40, 44, pointer.entry_bytes - 1):
+        _damage(fs, pointer.offset + offset)
+        with pytest.raises(CorruptionError, match="checksum mismatch") as caught:
+            ValueLogReader(fs, "").check(key, pointer)
+        assert caught.value.offset == pointer.offset
+        fs.overwrite("/0000000001.vlog", whole)
+    reader = ValueLogReader(fs, "")
+    reader.check(key, pointer)
+    for wrong, reason in (
+        (pointer._replace(segment=2), "missing"),
+        (pointer._replace(raw_bytes=1), "another length"),
+        (pointer._replace(offset=len(whole) - 10), "file ends inside"),
+    ):
+        with pytest.raises(CorruptionError, match=reason):
+            reader.check(key, wrong)
+    with pytest.raises(CorruptionError, match="another key"):
+        reader.check(b"kez0", pointer)
+    with pytest.raises(CorruptionError, match="another key"):
+        reader.check(b"key", pointer)
 
 
 def test_a_removed_segment_is_forgotten() -> None:
@@ -440,3 +471,18 @@ def test_settings_must_make_sense() -> None:
     for wrong in ({"segment_bytes": 20}, {"allocate_bytes": 0}):
         with pytest.raises(AssertionError):
             ValueLogSettings(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("segment_bytes", "log_bytes", "expected"),
+    [
+        (300, 0, 300),
+        (1 << 28, 0, 8 << 20),
+        (1 << 28, 24 * (16 << 20), 16 << 20),
+        (1 << 28, 1 << 40, 1 << 28),
+    ],
+)
+def test_segments_are_small_while_the_log_is(
+    segment_bytes: int, log_bytes: int, expected: int
+) -> None:
+    assert full_bytes(segment_bytes, log_bytes) == expected

@@ -20,7 +20,7 @@ from kiwi_engine.fs.segment_format import CleanEnd, Corruption, TornTail
 from kiwi_engine.testing.crash_fs import CrashFs
 from kiwi_engine.testing.fault_plan import FAULTS, FailAt, Recorder
 from kiwi_engine.wal.format import SEGMENT_BYTES_MIN, WAL, encode_record_header
-from kiwi_engine.wal.reader import EMPTY_LOG, LogReader
+from kiwi_engine.wal.reader import EMPTY_LOG, LogReader, SegmentSpan
 from kiwi_engine.wal.settings import LogSettings
 from kiwi_engine.wal.writer import LogWriter
 from tests.wal.disk import open_log, read_log
@@ -155,15 +155,11 @@ def test_a_prepared_segment_is_found_again() -> None:
     assert (log.facts().active_segment, log.next_lsn) == (1, 3)
 
 
-def test_an_index_ahead_of_the_log_begins_a_new_one() -> None:
+def test_no_record_is_skipped_inside_a_log() -> None:
     fs = CrashFs()
     _filled(fs, 7).close()
-    log = open_log(fs, next_lsn=100)
-    assert fs.crash(1, 0.0).list_directory("/") == ["0000000004.wal"]
-    assert log.append(b"new") == 100
-    log.sync()
-    assert read_log(fs)[0] == {100: b"new"}
-    assert log.facts().oldest_lsn == 100
+    with pytest.raises(AssertionError, match="dense"):
+        open_log(fs, next_lsn=100)
 
 
 def test_an_emptied_log_goes_on_where_the_index_is() -> None:
@@ -264,6 +260,15 @@ def test_repair_keeps_records_behind_a_torn_tail_from_coming_back(repaired: bool
     if not repaired:
         fs.overwrite("/0000000001.wal", bytes(content))
     assert (list(read_log(fs)[0]) == [1, 2, 3]) == repaired
+
+
+def test_the_number_of_the_segment_at_the_end_of_its_file_is_no_record() -> None:
+    fs = CrashFs()
+    _filled(fs, 1, segment_bytes=256)
+    content = bytearray(fs.files()["/0000000001.wal"])
+    content[-4:] = (1).to_bytes(4, "little")
+    fs.overwrite("/0000000001.wal", bytes(content))
+    assert read_log(fs)[1].ending == CleanEnd("/0000000001.wal", 54)
 
 
 def test_a_synced_record_in_front_of_an_intact_one_is_corruption() -> None:
@@ -369,6 +374,34 @@ def test_a_failure_poisons_the_log(kind: str) -> None:
         with pytest.raises(EnginePoisonedError, match=r"ing the log failed: .*Input/output error"):
             call()
     assert "Input/output" in log.facts().failure
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [("sync", "syncing the log failed"), ("create", "changing the log segment failed")],
+)
+def test_a_failed_rotation_poisons_the_log(kind: str, reason: str) -> None:
+    fs = CrashFs()
+    log = _filled(fs, 2)
+    log.append(TEN)
+    fs.watch = FailAt(1, FAULTS["eio"], kinds=frozenset({kind}))
+    with pytest.raises(OSError, match="Input/output error"):
+        log.append(TEN)
+    fs.watch = None
+    with pytest.raises(EnginePoisonedError, match=reason):
+        log.append(TEN)
+    assert list(read_log(fs)[0]) == [1, 2, 3]
+
+
+def test_the_segments_of_a_range_of_records() -> None:
+    fs = CrashFs()
+    log = _filled(fs, 7)
+    assert log.segments_from(1) == [1, 2, 3]
+    assert log.segments_from(4) == [2, 3]
+    assert log.segments_from(9) == [3]
+    # Seen from another thread in the middle of a rotation: full, and active still.
+    log._pool.retire(SegmentSpan(3, 7, 7, 128))
+    assert log.segments_from(7) == [3]
 
 
 def test_a_full_disk_is_refused_before_anything_is_written_and_passes() -> None:
