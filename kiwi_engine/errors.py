@@ -7,10 +7,15 @@
     ├── CorruptionError        damaged bytes at `path`, `offset`; never guessed over
     │   └── StaleCacheError       they were in the page cache only, and are dropped: open it again
     ├── IndexStalledError      RocksDB would have to wait; nothing was applied, try again later
-    ├── IndexFailedError       RocksDB could not read or write (I/O error, disk full)
+    ├── IndexFailedError       RocksDB could not read or write
+    │   └── IndexFullError        for lack of disk space; it goes on by itself when there is some
+    ├── NoSpaceError           a directory cannot be opened, because the disk is full
     ├── SalvageRefusedError    nothing of a damaged directory can be proven to be good
     ├── SalvageTargetError     a salvage cannot make its new directory there
+    ├── BackupError            a backup or a restore cannot be made there, or not from that
+    ├── ArchiveError           the log archive does not belong to this directory, or has a hole
     ├── EngineClosedError      the engine was closed
+    ├── TransactionConflictError   another write came between; nothing was written, try again
     ├── ChannelClosedError     the other runtime is gone
     ├── ServerUnreachableError   a tool got no answer from a server; says why and what to do
     └── ReplyError             reaches a client; `text` carries its RESP prefix
@@ -74,6 +79,20 @@ class IndexFailedError(KiwiError):
         self.reason = reason
 
 
+class IndexFullError(IndexFailedError):
+    """No disk space for the index. Nothing of the call was applied; it may be made again."""
+
+
+class NoSpaceError(KiwiError):
+    """A data directory needs a little free disk to be opened; nothing in it was changed."""
+
+    def __init__(self, directory: str, reason: str) -> None:
+        super().__init__(
+            f"the disk is full and {directory} cannot be opened: {reason}; nothing is lost, free "
+            "some space and start again"
+        )
+
+
 class SalvageRefusedError(KiwiError):
     """A damaged directory holds nothing whose place in its history can be proven."""
 
@@ -82,8 +101,20 @@ class SalvageTargetError(KiwiError):
     """The new directory of a salvage cannot be made where it is wanted; nothing was touched."""
 
 
+class BackupError(KiwiError):
+    """A backup or restore was refused or given up; what existed before is as it was."""
+
+
+class ArchiveError(KiwiError):
+    """The archive is another engine's, or records are missing from it."""
+
+
 class EngineClosedError(KiwiError):
     """The engine no longer accepts work."""
+
+
+class TransactionConflictError(KiwiError):
+    """What a transaction read or wrote was written by another meanwhile; it changed nothing."""
 
 
 class ChannelClosedError(KiwiError):
@@ -123,7 +154,10 @@ class DiskFullError(ReplyError):
     """Too little free disk; writes are refused until space is freed."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"MISCONF Kiwi Engine refuses writes: {reason}. Reads go on.")
+        super().__init__(
+            f"MISCONF Kiwi Engine refuses writes: {reason}. Reads go on; free disk space, and "
+            "writes resume by themselves."
+        )
         self.reason = reason
 
 

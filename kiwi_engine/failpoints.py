@@ -27,10 +27,17 @@ VARIABLE: Final = "KIWI_FAILPOINT"
 
 NAMES: Final = frozenset(
     {
+        "archive-write",  # a file of the log archive is written, but does not have its name yet
+        "backup-copy",  # a file is about to be added to a backup
+        "backup-manifest",  # all files of a backup are there, its manifest is not
         "before-reply",  # a group is durable, none of its replies has left
         "drain",  # durable entries are about to go into the index
+        "gc-remove",  # an empty value-log segment is about to be removed
+        "gc-rewrite",  # values were put again, into a group that is not durable yet
         "index-flush",  # the index is about to write its memtables to disk
         "recovery",  # the log is replayed, nothing new is accepted yet
+        "restore-copy",  # a file of a backup is about to be copied to the directory being restored
+        "restore-replay",  # a record of the archive is about to be replayed
         "segment-rotate",  # a log segment is full, the next one is not in use yet
         "vlog-append",  # large values are in the value log, their log record is not written
         "wal-append",  # a record is written but not synced

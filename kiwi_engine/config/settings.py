@@ -23,6 +23,8 @@ _HOUR_MS: Final = 3_600_000
 NETWORK: Final = "Network"
 DURABILITY: Final = "Durability and group commit"
 STORAGE: Final = "Log, value log and index"
+THROTTLE: Final = "Backpressure"
+BACKUP: Final = "Backup and archive"
 RUNTIME: Final = "Processes, memory and limits"
 SERVER: Final = "Server"
 
@@ -200,6 +202,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             runtime=True,
         ),
     ] = 0
+    write_batch_widen_max: Annotated[
+        int,
+        Row(
+            DURABILITY,
+            Integer(1, 64),
+            "Factor by which write-batch-max-count and write-batch-max-bytes may grow while groups "
+            "fill up or few keys are written again and again; 1: not at all.",
+            runtime=True,
+        ),
+    ] = 4
     disk_reserve: Annotated[
         int,
         Row(
@@ -222,7 +234,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 2 * _KB
     value_log_segment_size: Annotated[
-        int, Row(STORAGE, Size(64, 4 * _GB - 1), "Size at which a value log file is complete.")
+        int,
+        Row(
+            STORAGE,
+            Size(64, 4 * _GB - 1),
+            "Size at which a value log file is complete; while the value log is small, a 24th of "
+            "it is enough, and at least 8 MiB.",
+        ),
     ] = 256 * _MB
     wal_segment_size: Annotated[
         int, Row(STORAGE, Size(64, 2 * _GB), "Size of a log file, allocated ahead of its use.")
@@ -237,6 +255,36 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             runtime=True,
         ),
     ] = 512 * _MB
+    value_gc_threshold: Annotated[
+        int,
+        Row(
+            STORAGE,
+            Integer(1, 100, "percent"),
+            "Dead part of a value log file from which on it is collected: its live values are "
+            "written again, then it is removed; 100: only files without live values.",
+            runtime=True,
+        ),
+    ] = 60
+    value_gc_dead_max: Annotated[
+        int,
+        Row(
+            STORAGE,
+            Integer(1, 100, "percent"),
+            "Dead part of the whole value log beyond which the deadest files are collected even "
+            "below value-gc-threshold; 100: never.",
+            runtime=True,
+        ),
+    ] = 25
+    value_gc_rate: Annotated[
+        int,
+        Row(
+            STORAGE,
+            Size(0, 1024 * _GB),
+            "Bytes of values that collection writes a second while the value log is within "
+            "value-gc-dead-max; it doubles with every 2.5 percent beyond. 0: no limit.",
+            runtime=True,
+        ),
+    ] = 32 * _MB
     drain_max_entries: Annotated[
         int,
         Row(
@@ -274,6 +322,148 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Row(STORAGE, Size(0, 1024 * _GB), "RocksDB's block cache; 0: a share of `memory`."),
     ] = 0
+
+    # --- Backpressure ---
+    throttle_l0_slow: Annotated[
+        int,
+        Row(
+            THROTTLE,
+            Integer(1, 60, "files"),
+            "Files in RocksDB's level 0 from which on writes are slowed down.",
+            runtime=True,
+        ),
+    ] = 12
+    throttle_l0_stop: Annotated[
+        int,
+        Row(
+            THROTTLE,
+            Integer(1, 60, "files"),
+            "Files in RocksDB's level 0 at which writes wait.",
+            runtime=True,
+        ),
+    ] = 20
+    throttle_compaction_slow: Annotated[
+        int,
+        Row(
+            THROTTLE,
+            Size(1, 1024 * _GB),
+            "Bytes waiting for RocksDB's compaction from which on writes are slowed down.",
+            runtime=True,
+        ),
+    ] = 16 * _GB
+    throttle_compaction_stop: Annotated[
+        int,
+        Row(
+            THROTTLE,
+            Size(1, 1024 * _GB),
+            "Bytes waiting for RocksDB's compaction at which writes wait.",
+            runtime=True,
+        ),
+    ] = 64 * _GB
+    throttle_memtables_slow: Annotated[
+        int,
+        Row(
+            THROTTLE,
+            Integer(1, 3, "memtables"),
+            "Full memtables waiting to be written from which on writes are slowed down.",
+            runtime=True,
+        ),
+    ] = 2
+    throttle_memtables_stop: Annotated[
+        int,
+        Row(
+            THROTTLE,
+            Integer(1, 3, "memtables"),
+            "Full memtables waiting to be written at which writes wait.",
+            runtime=True,
+        ),
+    ] = 3
+    throttle_wal_slow: Annotated[
+        int,
+        Row(
+            THROTTLE,
+            Size(0, 1024 * _GB),
+            "Log kept from which on writes are slowed down; 0: four times what wal-retained-max "
+            "and four log files make.",
+            runtime=True,
+        ),
+    ] = 0
+    throttle_wal_stop: Annotated[
+        int,
+        Row(
+            THROTTLE,
+            Size(0, 1024 * _GB),
+            "Log kept at which writes wait; 0: eight times what wal-retained-max and four log "
+            "files make.",
+            runtime=True,
+        ),
+    ] = 0
+    throttle_rate_max: Annotated[
+        int,
+        Row(
+            THROTTLE,
+            Size(1, 64 * _GB),
+            "Bytes a second that may be written when slowing down begins.",
+            runtime=True,
+        ),
+    ] = 64 * _MB
+    throttle_rate_min: Annotated[
+        int,
+        Row(
+            THROTTLE,
+            Size(1, 64 * _GB),
+            "Bytes a second that may be written just before writes have to wait.",
+            runtime=True,
+        ),
+    ] = _MB
+    write_hot_key_limit: Annotated[
+        int,
+        Row(
+            THROTTLE,
+            Integer(0, _INT_MAX, "writes per second"),
+            "Writes to one key beyond which it is answered -BUSY; 0: no limit.",
+            runtime=True,
+        ),
+    ] = 0
+
+    # --- Backup and archive ---
+    backup_dir: Annotated[
+        str,
+        Row(
+            BACKUP,
+            Text(),
+            "Where BGSAVE and SAVE keep their backup; empty: `backup` inside `dir`, which is no "
+            "protection against losing the disk.",
+            runtime=True,
+        ),
+    ] = ""
+    backup_rate: Annotated[
+        int,
+        Row(
+            BACKUP,
+            Size(0, 1024 * _GB),
+            "Bytes a second that a backup reads at most; 0: as many as the disk gives.",
+            runtime=True,
+        ),
+    ] = 128 * _MB
+    wal_archive_dir: Annotated[
+        str,
+        Row(
+            BACKUP,
+            Text(),
+            "Where every durable log record is archived for restores up to a moment; empty: "
+            "nowhere.",
+        ),
+    ] = ""
+    wal_archive_interval: Annotated[
+        int,
+        Row(
+            BACKUP,
+            Duration(1, 24 * _HOUR_MS, "ms"),
+            "How often new log records are archived: so much may be lost with the disk.",
+            runtime=True,
+        ),
+    ] = 10_000
 
     # --- Processes, memory and limits ---
     runtime_mode: Annotated[

@@ -19,7 +19,7 @@ from kiwi_engine.clock import sleep
 from kiwi_engine.commit.group import Entry
 from kiwi_engine.engine.clean_cache import CachedEntry, CleanCache, entries_bytes
 from kiwi_engine.engine.overlay import Generation, joined
-from kiwi_engine.engine.state import STATE_KEY, IndexState, encode_state
+from kiwi_engine.engine.state import STATE_KEY, IndexState, decode_state, encode_state
 from kiwi_engine.engine.store import entries_below
 from kiwi_engine.engine.store_protocol import Tally
 from kiwi_engine.engine.stored import decode_stored, encode_stored_or_none, head_of
@@ -27,7 +27,7 @@ from kiwi_engine.errors import IndexStalledError
 from kiwi_engine.failpoints import hit
 from kiwi_engine.index.protocol import Change, Index
 from kiwi_engine.vlog.discard import DiscardTable
-from kiwi_engine.vlog.format import decode_pointer
+from kiwi_engine.vlog.format import Pointer, decode_pointer
 from kiwi_engine.vlog.separated import LargeValue, Separated
 
 # About a millisecond of the interpreter lock a slice.
@@ -60,16 +60,25 @@ class Drainer:
         # Those of the last slice that was written; others only while a drain runs or has failed.
         self.counters_written = self._counters.copy()
         self._applied_lsn = state.applied_lsn
+        self._reached_lsn = state.reached_lsn
         self.discards = DiscardTable.decode(state.discards)
+        # Value-log segments that were removed; the executing thread adds, a drain takes.
+        self.removed_segments: list[int] = []
         # Pointers of the values that came with the generation being drained.
         self._own: set[bytes] = set()
+        # Recovery only: the last value of the records that were replayed so far. What the index
+        # holds behind it is of later ones, from a drain that a crash cut off.
+        self.replayed_until: Pointer | None = None
         self.stalls = 0
+        # How much of the generation that waits or is being drained is in the index, 0.0 to 1.0.
+        self.progress = 0.0
 
     @property
     def state(self) -> IndexState:
         """What the last slice wrote beside its entries."""
         return IndexState(
             applied_lsn=self._applied_lsn,
+            reached_lsn=self._reached_lsn,
             counters=dict(self._counters),
             discards=self.discards.encode(),
         )
@@ -77,6 +86,11 @@ class Drainer:
     def drain(self, generation: Generation, applied_lsn: int) -> Drained:
         """Write all of `generation`, whose last record is `applied_lsn`, into the index."""
         hit("drain")
+        # A replay after a crash may take smaller steps than the drain that was cut off.
+        self._reached_lsn = max(self._reached_lsn, applied_lsn)
+        removed = self.removed_segments.copy()
+        for segment in removed:
+            self.discards.remove(segment)
         keys = sorted(generation.entries)
         slices = [keys[at : at + SLICE_KEYS] for at in range(0, len(keys), SLICE_KEYS)] or [[]]
         ranges = generation.ranges
@@ -88,9 +102,22 @@ class Drainer:
                 self._discard_overwritten(generation)
                 self._applied_lsn = applied_lsn
             self._write_slice(slice_keys, generation, ranges)
+            self.progress = number / len(slices)
             ranges = []
             sleep(0)  # Let the executing thread have the interpreter lock between slices.
+        del self.removed_segments[: len(removed)]
         return self._result(generation.entries)
+
+    def go_back(self) -> None:
+        """After a drain failed and before it is made again: count from what is in the index.
+
+        Some of its slices may be there, as after a crash; the clean cache must be emptied.
+        """
+        state = decode_state(self._index.get(STATE_KEY))
+        self._counters = Counter(state.counters)
+        self.counters_written = self._counters.copy()
+        self._applied_lsn = state.applied_lsn
+        self.discards.reset(state.discards)
 
     def _write_slice(
         self, keys: list[bytes], generation: Generation, ranges: Sequence[tuple[bytes, bytes]]
@@ -139,9 +166,13 @@ class Drainer:
     def _discard_below(self, before: Separated) -> None:
         """A replay may find its own values in the index, from a drain that a crash cut off.
 
-        They stay, or `_discard_overwritten` counts them.
+        They stay, or `_discard_overwritten` counts them. Those of later records will stay, too.
         """
-        if before.pointer not in self._own:
+        if before.pointer in self._own:
+            return
+        until = self.replayed_until
+        # The value log is written in the order of the records.
+        if until is None or decode_pointer(before.pointer) <= until:
             self._discard(before.pointer)
 
     def _discard(self, encoded_pointer: bytes) -> None:

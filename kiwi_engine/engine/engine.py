@@ -14,18 +14,25 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from kiwi_engine.clock import monotonic_ns, sleep
+from kiwi_engine.clock import monotonic_ns
 from kiwi_engine.commit.pipeline import Deliver, Pipeline
+from kiwi_engine.engine.archive.archiver import Archiver
+from kiwi_engine.engine.backup.backups import Backups
 from kiwi_engine.engine.clean_cache import CleanCache
+from kiwi_engine.engine.collection.collector import Collector
+from kiwi_engine.engine.collection.segment_pass import Row
 from kiwi_engine.engine.housekeeping import Housekeeping
-from kiwi_engine.engine.opening import Opened, OpenIndex, open_directory
 from kiwi_engine.engine.pins import Pins
+from kiwi_engine.engine.pressure import Pressure
+from kiwi_engine.engine.recovery.index_access import IndexAccess, RocksAccess
+from kiwi_engine.engine.recovery.opening import Opened, open_directory
 from kiwi_engine.engine.settings import EngineSettings
 from kiwi_engine.engine.store import Store
 from kiwi_engine.engine.store_protocol import Tally
+from kiwi_engine.engine.widening import Widening
 from kiwi_engine.errors import (
     DiskFullError,
     EngineClosedError,
@@ -34,17 +41,10 @@ from kiwi_engine.errors import (
 )
 from kiwi_engine.fs.posix import PosixFileSystem
 from kiwi_engine.fs.protocol import FileSystem
-from kiwi_engine.index.protocol import Index
-from kiwi_engine.index.rocks import RocksIndex
 
 logger = logging.getLogger(__name__)
 
-_HOLD_UP_PAUSE_S: Final = 0.001
-
-
-def open_rocks_index(path: str, settings: EngineSettings) -> Index:
-    """The index that a server uses."""
-    return RocksIndex.open(path, settings.index)
+_ROCKS: Final = RocksAccess()
 
 
 class Engine:
@@ -72,10 +72,21 @@ class Engine:
         # Views that keep old files from being removed; any thread.
         self.pins = Pins()
         self.housekeeping = Housekeeping(opened, settings, self.store, self.pipeline)
+        self.pressure = Pressure(opened, settings, self.store, self.housekeeping)
+        self.widening = Widening(self.pipeline, settings)
+        self.archiver = Archiver(opened, settings, self.housekeeping.retention)
+        self.collector = Collector(
+            opened,
+            settings.collection,
+            self.store,
+            self.pipeline,
+            self.housekeeping,
+            self.pins,
+            self._rewrite,
+            self.write_delay_s,
+        )
+        self.backups = Backups(opened, self.pipeline, self.housekeeping, self.pins, self.collector)
         self.on_rebuilt: Callable[[], None] = lambda: None
-        # How often and how long the executing thread waited because too much was undrained.
-        self.hold_ups = 0
-        self.hold_up_ns = 0
         self._closed = False
         # The failure whose changes were dropped from the store already.
         self._failure_seen: ReplyError | None = None
@@ -88,15 +99,19 @@ class Engine:
         tally: Tally,
         deliver: Deliver,
         fs: FileSystem | None = None,
-        open_index: OpenIndex = open_rocks_index,
+        index_access: IndexAccess = _ROCKS,
     ) -> Engine:
         """Lock, recover and start; everything that was acknowledged is served.
 
-        `LockedError`, `LayoutError` or `CorruptionError` where the directory cannot be used; it is
-        as it was then, but for a torn tail.
+        `LockedError`, `LayoutError`, `CorruptionError` or `IndexFailedError` where the directory
+        cannot be used. Damage is found before anything is changed.
         """
-        opened = open_directory(fs or PosixFileSystem(), directory, settings, tally, open_index)
-        engine = cls(opened, settings, tally, deliver)
+        opened = open_directory(fs or PosixFileSystem(), directory, settings, tally, index_access)
+        try:
+            engine = cls(opened, settings, tally, deliver)
+        except BaseException:
+            opened.close()
+            raise
         engine.pipeline.start()
         return engine
 
@@ -107,14 +122,63 @@ class Engine:
 
     # ---- groups
 
+    def write_delay_s(self) -> float:
+        """0.0 if a write may run now, else seconds after which to ask again; never waits.
+
+        Who writes asks before, or memory is unbounded; who only reads need not. While writes are
+        refused they may run, to be told so.
+        """
+        delay_s = self.pressure.write_delay_s()
+        return 0.0 if delay_s and self.refusal is not None else delay_s
+
     def begin(self) -> None:
         """Open a group for what comes next. `refusal` is up to date afterwards."""
         if self._closed:
             raise EngineClosedError("the engine is closed")
-        self._hold_up_while_full()
         if self.pipeline.failure is not self._failure_seen:
             self._drop_what_failed()
         self.store.open_group(self.pipeline.take())
+
+    def refresh(self) -> None:
+        """Forget what could not be committed, so that reads without a group do not see it."""
+        if self.pipeline.failure is not self._failure_seen:
+            self._drop_what_failed()
+
+    def drop_open_group(self) -> None:
+        """Forget the changes of a group that cannot be ended, and that nobody will answer.
+
+        Waits until those that were offered are committed or have failed.
+        """
+        self.pipeline.wait_idle()
+        self.store.rebuild(self.pipeline.acknowledged_lsn, monotonic_ns())
+        self.on_rebuilt()
+
+    @property
+    def has_unseen_failure(self) -> bool:
+        """Whether `refresh` has something to drop, for which it may have to wait."""
+        return self.pipeline.failure is not self._failure_seen
+
+    @property
+    def everything_is_acknowledged(self) -> bool:
+        """Whether nothing is on its way to the log, and nothing has failed since `refresh`."""
+        # In this order: a failure is set before the pipeline becomes idle.
+        return self.pipeline.is_idle() and self.pipeline.failure is self._failure_seen
+
+    def is_acknowledged(self, key: bytes) -> bool:
+        """Whether what `store` shows for `key` has been acknowledged, as of the last `refresh`.
+
+        If not, whoever shows it waits for a group of its own (`begin`, `answer`, `end`).
+        """
+        if self.everything_is_acknowledged:
+            return True
+        store, acknowledged_lsn = self.store, self.pipeline.acknowledged_lsn
+        for generation in (store.generation, store.draining):
+            for group in reversed(generation.groups if generation is not None else ()):
+                if 0 < group.lsn <= acknowledged_lsn:
+                    return True
+                if key in group.changes or any(b <= key < e for b, e in group.ranges):
+                    return False
+        return True
 
     def answer(self, run: int, replies: bytes, count: int) -> None:
         """What to send for a run, `count` replies, once the open group is durable."""
@@ -135,6 +199,7 @@ class Engine:
             # Will fail too, and has to be dropped again, where a failure was seen already.
             self._failure_seen = None
             self.store.register_group()
+            self.pressure.charge(group)
             pipeline.offer(group)
         elif group.replies:
             # The order matters: a failure is set before the pipeline becomes idle.
@@ -148,13 +213,22 @@ class Engine:
     def maintain(self) -> None:
         """To be called often: merges what background jobs finished and starts what is due."""
         self.housekeeping.maintain()
+        now_ns = monotonic_ns()
+        self.pressure.maintain(now_ns)
+        self.widening.maintain(now_ns)
+        self.backups.maintain()
+        self.archiver.maintain()
+        self.collector.maintain()
 
     def configure(self, settings: EngineSettings) -> None:
         """Take over the run-time settings."""
         self.settings = settings
         self.housekeeping.settings = settings
-        self.pipeline.limits = settings.batch
-        self.pipeline.sync_mode = settings.sync_mode
+        self.archiver.settings = settings
+        self.pressure.configure(settings)
+        self.collector.survey.settings = settings.collection
+        self.widening.configure(settings)
+        self.pipeline.change_sync_mode(settings.sync_mode)
         self.store.value_threshold = settings.value_threshold
 
     def reset_statistics(self) -> None:
@@ -166,22 +240,20 @@ class Engine:
             return
         self._closed = True
         try:
+            self.backups.close()
             self.pipeline.close()
+            self.archiver.close()
             self.housekeeping.close()
         finally:
             self.opened.close()
 
-    def _hold_up_while_full(self) -> None:
-        """Bound the memory of undrained changes: wait for the drain when there are too many."""
-        limit = self.settings.pending_bytes_max
-        if self.store.pending_bytes() <= limit or self.refusal is not None:
-            return
-        started_ns = monotonic_ns()
-        while self.store.pending_bytes() > limit and self.refusal is None:
-            self.housekeeping.maintain()
-            sleep(_HOLD_UP_PAUSE_S)
-        self.hold_ups += 1
-        self.hold_up_ns += monotonic_ns() - started_ns
+    def _rewrite(self, rows: Sequence[Row]) -> int:
+        """A group that moves values within the value log; how many were still where they were."""
+        self.begin()
+        try:
+            return self.store.put_where_pointer(rows)
+        finally:
+            self.end()
 
     def _drop_what_failed(self) -> None:
         """Go back to what was acknowledged; resume unless the log is poisoned."""

@@ -6,30 +6,35 @@
               that it covers are recycled
 
 Jobs run in the background; their results are merged here, on the executing thread, which alone
-changes the store. A job that fails makes the engine read-only, except for lack of disk space.
+changes the store. A job that fails makes the engine read-only; one that lacks disk space is made
+again until it succeeds.
 """
 
 from __future__ import annotations
 
-import errno
 import logging
+from collections.abc import Callable
 from typing import Final
 
 from kiwi_engine.clock import monotonic_ns
 from kiwi_engine.commit.group import Group
 from kiwi_engine.commit.pipeline import Pipeline
+from kiwi_engine.engine.disk_space import full_disk, lacks_space
 from kiwi_engine.engine.drain import Drained, Drainer
 from kiwi_engine.engine.jobs import BackgroundJobs
-from kiwi_engine.engine.opening import Opened
-from kiwi_engine.engine.overlay import Generation
+from kiwi_engine.engine.overlay import Generation, joined
+from kiwi_engine.engine.recovery.opening import Opened
+from kiwi_engine.engine.retention import Retention
 from kiwi_engine.engine.settings import EngineSettings
 from kiwi_engine.engine.store import Store
-from kiwi_engine.errors import DiskFullError, EnginePoisonedError, ReplyError
+from kiwi_engine.errors import DiskFullError, EnginePoisonedError, KiwiError, ReplyError
 from kiwi_engine.failpoints import hit
 
 logger = logging.getLogger(__name__)
 
 _DISK_CHECK_NS: Final = 1_000_000_000
+# What is tried again while the disk is full. A segment is made when nothing speaks against writing.
+_REPEATED: Final = frozenset({"drain", "release"})
 _RETIRED_SLICE: Final = 20
 _RELEASE_INTERVAL_NS: Final = 200_000_000
 
@@ -47,15 +52,27 @@ class Housekeeping:
         self.drainer = Drainer(opened.index, store.clean, opened.tally, opened.state)
         self.jobs = BackgroundJobs(settings.background_threads)
         self.problem: ReplyError | None = None
+        # Who takes the result of a job, or the error it ended with, by the job's name.
+        self.on_ended: dict[str, Callable[[object, BaseException | None], None]] = {}
+        # Set by `engine.pressure`: writers wait for what only a drain can bring.
+        self.drain_is_urgent = False
         self.disk_free_bytes = opened.fs.free_bytes(opened.paths.root)
         # Up to here the index is on disk: log segments below may be recycled.
         self.flushed_lsn = opened.report.applied_lsn_before
         self.applied_lsn = opened.state.applied_lsn
+        # Who else needs the log: backups and the archive.
+        self.retention = Retention()
+        # Segments up to here were released, or will be by the job that runs.
+        self._released_lsn = 0
         self.drains = 0
         self.segments_released = 0
         self._disk_checked_ns = 0
         self._release_checked_ns = 0
         self._is_failed = False
+        self._drain_is_wanted = False
+        # Jobs that failed for lack of disk space and are made again, every second.
+        self._waiting_for_space: set[str] = set()
+        self._retry_ns = 0
         # Groups whose generation is drained.
         self._retired: list[Group] = []
         store.settle_drain = self.finish_drain
@@ -85,9 +102,14 @@ class Housekeeping:
         if self.jobs.is_running("drain"):
             self._ended(*self.jobs.wait("drain"))
 
+    def drain_soon(self) -> None:
+        """Have what is pending now drained next, however little it is."""
+        self._drain_is_wanted = True
+
     def seal(self) -> None:
         """Close the open generation, so that it is drained as soon as it is durable."""
         store = self._store
+        self._drain_is_wanted = False
         assert store.draining is None, "one generation is drained at a time"
         self._pipeline.keep_waiting_as_it_is()
         store.draining = store.generation
@@ -99,6 +121,14 @@ class Housekeeping:
             self._ended(name, result, error)
         if self._pipeline.failure is not None or self._is_failed:
             return
+        try:
+            self._drain_all()
+        except (KiwiError, OSError) as error:
+            if not lacks_space(error):
+                raise
+            logger.error("the disk is full, the next start drains what is left: %s", error)
+
+    def _drain_all(self) -> None:
         if self._store.draining is not None:
             self._drain_now(self._store.draining)
         if self._store.generation.groups:
@@ -106,7 +136,8 @@ class Housekeeping:
             assert self._store.draining is not None
             self._drain_now(self._store.draining)
         self._opened.index.flush()
-        self._opened.log.release(self.drainer.state.applied_lsn)
+        applied_lsn = self.drainer.state.applied_lsn
+        self._opened.log.release(min(applied_lsn, self.retention.floor()))
 
     # ---- drains
 
@@ -121,6 +152,8 @@ class Housekeeping:
             len(generation.entries) >= settings.drain_entries_max
             or generation.bytes >= settings.drain_bytes_max
             or now_ns - generation.opened_ns >= settings.drain_interval_ns
+            or self.drain_is_urgent
+            or self._drain_is_wanted
         ):
             self.seal()
             self._start_drain()
@@ -135,6 +168,8 @@ class Housekeeping:
         if last_lsn == 0 or last_lsn > self._pipeline.durable_lsn:
             if last_lsn:
                 self._pipeline.want_sync()
+            return
+        if self._waits_for_space("drain"):
             return
         self.jobs.start("drain", lambda: self.drainer.drain(generation, last_lsn))
 
@@ -152,7 +187,9 @@ class Housekeeping:
         if store.draining is not None:
             self._retired += store.draining.groups
         store.draining = None
-        for begin, end in ranges:
+        self.drainer.progress = 0.0
+        # Joined, because each walks the whole cache.
+        for begin, end in joined(ranges):
             store.clean.remove_range(begin, end)
         for key in drained.absent:
             store.clean.remove(key)
@@ -164,26 +201,33 @@ class Housekeeping:
     # ---- log segments
 
     def _release_if_due(self) -> None:
-        if self.jobs.is_running("release") or self._is_failed:
+        if self.jobs.is_running("release") or self._is_failed or self._waits_for_space("release"):
             return
         retained = self._opened.log.facts().retained_bytes
-        if retained > self.settings.wal_retained_bytes_max and self.applied_lsn > self.flushed_lsn:
-            # Of finished drains only: one under way is not wholly in the memtables yet.
-            lsn = self.applied_lsn
+        # Of finished drains only: one under way is not wholly in the memtables yet.
+        lsn = self.applied_lsn
+        through_lsn = min(lsn, self.retention.floor())
+        if retained > self.settings.wal_retained_bytes_max and through_lsn > self._released_lsn:
+            self._released_lsn = through_lsn
             self.jobs.start("release", lambda: self._flush_and_release(lsn))
 
     def _flush_and_release(self, lsn: int) -> tuple[int, int]:
         """Background: (LSN that is on disk inside the index, segments let go)."""
         hit("index-flush")
         self._opened.index.flush()
-        return lsn, self._opened.log.release(lsn)
+        return lsn, self._opened.log.release(min(lsn, self.retention.floor()))
 
     # ---- trouble
 
     def _ended(self, name: str, result: object, error: BaseException | None) -> None:
+        if name in self.on_ended and (error is None or isinstance(error, KiwiError | OSError)):
+            self.on_ended[name](result, error)
+            return
         if error is not None:
             self._failed(name, error)
-        elif name == "drain":
+            return
+        self._waiting_for_space.discard(name)
+        if name == "drain":
             assert isinstance(result, Drained)
             self._merge(result)
         elif name == "release":
@@ -192,13 +236,8 @@ class Housekeeping:
             self.segments_released += result[1]
 
     def _failed(self, name: str, error: BaseException) -> None:
-        if isinstance(error, DiskFullError):
-            logger.error("background job %s: %s", name, error)
-            self.problem = error
-            return
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            logger.error("background job %s: no space left: %s", name, error)
-            self.problem = DiskFullError("no space left on device")
+        if lacks_space(error):
+            self._ran_out_of_space(name, error)
             return
         logger.critical("background job %s failed; read-only now", name, exc_info=error)
         self._is_failed = True
@@ -207,6 +246,29 @@ class Housekeeping:
             # Some of its slices may be in the index.
             self._store.clean.clear()
             self._store.counters = self.drainer.counters_written
+
+    def _ran_out_of_space(self, name: str, error: BaseException) -> None:
+        """Writes are refused until the job was made again with success.
+
+        RocksDB looks every few seconds whether there is space again, and then goes on by itself
+        with what its memtables hold.
+        """
+        if name not in self._waiting_for_space:
+            logger.error("background job %s: %s", name, error)
+        self.problem = full_disk(error)
+        if name not in _REPEATED:
+            return
+        self._waiting_for_space.add(name)
+        self._retry_ns = monotonic_ns() + _DISK_CHECK_NS
+        if name == "drain":
+            self._store.clean.clear()
+            self.drainer.go_back()
+            self._store.counters = self.drainer.counters_written
+        else:
+            self._released_lsn = 0
+
+    def _waits_for_space(self, name: str) -> bool:
+        return name in self._waiting_for_space and monotonic_ns() < self._retry_ns
 
     def _check_disk(self) -> None:
         """Refuse writes early, while nothing is torn; resume by itself when space is freed."""
@@ -218,5 +280,5 @@ class Housekeeping:
             self.problem = DiskFullError(
                 f"{free} bytes of disk are free, disk-reserve is {reserve}"
             )
-        else:
+        elif not self._waiting_for_space:
             self.problem = None

@@ -1,23 +1,62 @@
-"""A few background threads for named jobs, at most one of each name at a time (shell)."""
+"""A few background threads for named jobs, at most one of each name at a time (shell).
+
+Not a `ThreadPoolExecutor`: that one takes no more jobs once the main thread has ended, although
+other threads of a program may go on using an engine; and it makes the program wait for its threads.
+"""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
 from typing import Any
 
 
+class _Job:
+    """`result` or `error` are valid once `ended` is set."""
+
+    __slots__ = ("ended", "error", "function", "result")
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self.function = function
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.ended = threading.Event()
+
+    def run(self) -> None:
+        """What it raises is kept."""
+        try:
+            self.result = self.function()
+        except BaseException as error:  # noqa: BLE001 - for the one who collects it
+            self.error = error
+        self.ended.set()
+
+
 class BackgroundJobs:
-    """Used by the executing thread alone; the jobs run on `threads` other threads."""
+    """Used by the executing thread alone; the jobs run on up to `threads` other threads."""
 
     def __init__(self, threads: int) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="kiwi-job")
-        self._running: dict[str, Future[Any]] = {}
+        self._threads_max = threads
+        self._threads: list[threading.Thread] = []
+        # None ends a thread.
+        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._running: dict[str, _Job] = {}
 
     def start(self, name: str, job: Callable[[], Any]) -> None:
         """Run `job`; its result waits until it is collected."""
         assert name not in self._running, f"{name} runs already"
-        self._running[name] = self._pool.submit(job)
+        self._running[name] = _Job(job)
+        self._queue.put(self._running[name])
+        if len(self._threads) < min(self._threads_max, len(self._running)):
+            name = f"kiwi-job-{len(self._threads)}"
+            thread = threading.Thread(target=self._serve, name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    @property
+    def any_is_running(self) -> bool:
+        """Whether a job was started whose result was not collected yet."""
+        return bool(self._running)
 
     def is_running(self, name: str) -> bool:
         """Whether it was started and its result not collected yet."""
@@ -25,19 +64,27 @@ class BackgroundJobs:
 
     def wait(self, name: str) -> tuple[str, Any, BaseException | None]:
         """Wait until a running job ends, and collect it."""
+        self._running[name].ended.wait()
         return self._ended(name)
 
     def collect(self) -> list[tuple[str, Any, BaseException | None]]:
         """(name, result, error) of the jobs that ended since the last call."""
-        ended = [name for name, future in self._running.items() if future.done()]
+        ended = [name for name, job in self._running.items() if job.ended.is_set()]
         return [self._ended(name) for name in ended]
 
     def close(self) -> list[tuple[str, Any, BaseException | None]]:
         """Wait for what runs, end the threads, and collect."""
-        self._pool.shutdown(wait=True)
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            thread.join()
+        self._threads = []
         return self.collect()
 
+    def _serve(self) -> None:
+        while (job := self._queue.get()) is not None:
+            job.run()
+
     def _ended(self, name: str) -> tuple[str, Any, BaseException | None]:
-        future = self._running.pop(name)
-        error = future.exception()
-        return name, None if error else future.result(), error
+        job = self._running.pop(name)
+        return name, job.result, job.error

@@ -1,12 +1,14 @@
-"""The layout file: which formats a data directory is written in (shell).
+"""The layout file: which formats a data directory is written in, and whose it is (shell).
 
     kiwi-engine layout
-    {"layout":1,"wal":1,"values":1,"changes":1,"keys":1}
+    {"layout":2,"wal":1,"values":1,"changes":2,"keys":1,"identity":"4f6c...32 hex digits"}
     crc32c 1a2b3c4d
 
 The checksum covers the lines before it. A directory with other versions than this build reads is
 refused before anything else in it is touched. The file is written once, when the directory is
-made; everything in the directory has a fixed name:
+made. The identity is drawn then: backups and archives carry it, so that those of two histories are
+never mixed. A restored or salvaged directory is a new history and has a new one. Everything in the
+directory has a fixed name:
 
     LAYOUT  LOCK  wal/  vlog/  index/
 """
@@ -25,20 +27,24 @@ from kiwi_engine.fs.protocol import FileSystem
 from kiwi_engine.vlog.format import VLOG
 from kiwi_engine.wal.format import WAL
 
-LAYOUT_VERSION: Final = 1
+LAYOUT_VERSION: Final = 2
 KEYS_VERSION: Final = 1
 _TITLE: Final = b"kiwi-engine layout\n"
 _LENGTH_MAX: Final = 4096
 
 
 class Layout(msgspec.Struct, frozen=True, kw_only=True):
-    """Format versions: of this file, WAL records, value log, WAL payloads, keys and values."""
+    """Format versions: of this file, WAL records, value log, WAL payloads, keys and values.
+
+    `identity`: 32 hexadecimal digits, drawn when the directory was made.
+    """
 
     layout: int = LAYOUT_VERSION
     wal: int = WAL.version
     values: int = VLOG.version
     changes: int = CHANGES_VERSION
     keys: int = KEYS_VERSION
+    identity: str = ""
 
 
 class Paths(msgspec.Struct, frozen=True):
@@ -95,16 +101,33 @@ def read_layout(fs: FileSystem, paths: Paths) -> Layout | None:
         file.close()
 
 
+def has_data(fs: FileSystem, paths: Paths) -> bool:
+    """Whether anything lies where an engine puts its data; the layout file comes before that."""
+    return any(map(fs.list_directory, (paths.wal, paths.values, paths.index)))
+
+
 def check_layout(layout: Layout, path: str) -> None:
     """`LayoutError` naming each version that this build does not read."""
     expected = Layout()
     problems = [
         f"{name} version {getattr(layout, name)} (this build reads {getattr(expected, name)})"
         for name in Layout.__struct_fields__
-        if getattr(layout, name) != getattr(expected, name)
+        if name != "identity" and getattr(layout, name) != getattr(expected, name)
     ]
     if problems:
         raise LayoutError(f"{path}: {', '.join(problems)}")
+
+
+def new_identity() -> str:
+    """For a new history of records."""
+    return os.urandom(16).hex()
+
+
+def make_directories(fs: FileSystem, paths: Paths) -> None:
+    """Make those of `paths` that are not there, durably."""
+    for directory in (paths.wal, paths.values, paths.index):
+        fs.make_directory(directory)
+    fs.sync_directory(paths.root)
 
 
 def create_layout(fs: FileSystem, paths: Paths) -> None:
@@ -113,16 +136,14 @@ def create_layout(fs: FileSystem, paths: Paths) -> None:
     All directories are durable, the data directory itself in its parent too, before the file that
     says that they are there.
     """
-    for directory in (paths.wal, paths.values, paths.index):
-        fs.make_directory(directory)
-    fs.sync_directory(paths.root)
+    make_directories(fs, paths)
     fs.sync_directory(paths.parent)
     draft = f"{paths.layout}.new"
     if fs.exists(draft):
         fs.remove(draft)
     file = fs.create(draft)
     try:
-        file.pwritev([encode_layout(Layout())], 0)
+        file.pwritev([encode_layout(Layout(identity=new_identity()))], 0)
         file.datasync()
     finally:
         file.close()

@@ -12,15 +12,21 @@ from typing import Final
 import msgspec
 
 from kiwi_engine.errors import CorruptionError
+from kiwi_engine.vlog.discard import DiscardTable
 
 # Keys that begin with 0x00 belong to the engine; the keyspace above uses letters.
 STATE_KEY: Final = b"\x00state"
 
 
 class IndexState(msgspec.Struct, frozen=True, kw_only=True):
-    """`applied_lsn`: everything up to it is in the index. `discards`: an encoded `DiscardTable`."""
+    """`applied_lsn`: everything up to it is in the index. `discards`: an encoded `DiscardTable`.
+
+    `reached_lsn`: nothing beyond it is; higher than `applied_lsn` while a drain is under way, and
+    after a crash in one.
+    """
 
     applied_lsn: int = 0
+    reached_lsn: int = 0
     counters: dict[bytes, int] = {}
     discards: bytes = b""
 
@@ -40,6 +46,8 @@ def decode_state(stored: bytes | None) -> IndexState:
     if stored is None:
         return IndexState()
     try:
-        return _decode(stored)
-    except msgspec.DecodeError as error:
+        state = _decode(stored)
+        DiscardTable.decode(state.discards)
+    except (msgspec.DecodeError, ValueError) as error:
         raise CorruptionError("index", 0, f"the engine's state is damaged: {error}") from error
+    return state

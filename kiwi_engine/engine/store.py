@@ -132,6 +132,16 @@ class Store:
     def range(
         self, begin: bytes, end: bytes, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
+        rows = self.rows(begin, end, reverse=reverse)
+        return ((key, head_of(entry)) for key, entry in rows if entry is not None)
+
+    def rows(
+        self, begin: bytes, end: bytes, *, reverse: bool = False
+    ) -> Iterator[tuple[bytes, Entry]]:
+        """(key, entry) of the keys in [begin, end), in order; deletions (None) among them.
+
+        Consume or drop it before the next write, as with `range`.
+        """
         rows: Iterator[tuple[bytes, Entry]] = (
             (key, decode_stored(stored))
             for key, stored in self._index.iterate(begin, end, reverse=reverse)
@@ -140,7 +150,17 @@ class Store:
             if generation is not None:
                 hides = generation.covers if generation.ranges else None
                 rows = overlay(generation.rows(begin, end, reverse), rows, hides, reverse)
-        return ((key, head_of(entry)) for key, entry in rows if entry is not None)
+        return rows
+
+    def find_in_memory(self, key: bytes) -> Entry | Unknown:
+        """The entry of a key, None where it was deleted, or `UNKNOWN`: ask the index then."""
+        entry = self._entries.get(key, _MISSING)
+        if entry is _MISSING:
+            entry = self._find_pending(key)
+        if not isinstance(entry, Unknown):
+            return entry
+        cached = self.clean.get(key)
+        return UNKNOWN if cached is None else cached
 
     # ---- writes
 
@@ -154,6 +174,23 @@ class Store:
         large = LargeValue(value)
         group.large.append((key, large))
         self._entries[key] = self._changes[key] = large
+
+    def put_where_pointer(self, rows: Sequence[tuple[bytes, bytes, bytes]]) -> int:
+        """Put each (key, encoded pointer, value) again whose key still maps to just that pointer.
+
+        For values that are moved: whatever was written, deleted or range-deleted since the pointer
+        was looked up stays as it is. Returns how many were put.
+        """
+        newest = {key: self._find_pending(key) for key, _, _ in rows}
+        unknown = [key for key, entry in newest.items() if isinstance(entry, Unknown)]
+        newest.update(entries_below(unknown, self.clean, self._index))
+        count = 0
+        for key, pointer, value in rows:
+            entry = newest[key]
+            if isinstance(entry, Separated) and entry.pointer == pointer:
+                self.put(key, value)
+                count += 1
+        return count
 
     def delete(self, key: bytes) -> None:
         self._entries[key] = self._changes[key] = None
@@ -170,6 +207,15 @@ class Store:
 
     def count(self, counter: bytes) -> int:
         return self.counts()[counter]
+
+    def has_pending_ranges(self, begin: bytes, end: bytes) -> bool:
+        """Whether a range deletion in [begin, end) waits to be drained: `count` lags behind it."""
+        return any(
+            low < end and begin < high
+            for generation in (self.generation, self.draining)
+            if generation is not None
+            for low, high in generation.ranges
+        )
 
     def recent_counts(self) -> Mapping[bytes, int]:
         """As `counts` while little is pending, else as of the last finished drain: never slow."""

@@ -43,6 +43,18 @@ def decode_stored(stored: bytes) -> bytes | Separated:
     raise CorruptionError("index", 0, f"a stored value begins with {kind!r}")
 
 
+def points_to(stored: bytes | None, pointer: bytes) -> bool:
+    """Whether an index value (None: absent) is a value in the value log at encoded `pointer`."""
+    return stored is not None and stored.startswith(SEPARATED + pointer)
+
+
+def pointer_into(stored: bytes, segment: int) -> bytes | None:
+    """The encoded pointer of an index value, if it leads into `segment`."""
+    if stored.startswith(SEPARATED + segment.to_bytes(4, "little")):
+        return stored[1 : 1 + POINTER_BYTES]
+    return None
+
+
 def head_of(entry: bytes | LargeValue | Separated) -> bytes:
     """The head of a present entry (all of it where it is inline)."""
     return entry if isinstance(entry, bytes) else entry.head

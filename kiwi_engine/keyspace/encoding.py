@@ -3,6 +3,7 @@
     data     "d" | namespace u32 | crc32c(key) u32 | key                   ->  value
     expiry   "x" | deadline u64 | namespace u32 | key                      ->  (empty)
     meta     "m" | name                                                    ->  depends on the name
+    embedded "e" | key                                                     ->  the value itself
 
     value    tag u8 | deadline u64, only if the tag is odd | payload
 
@@ -30,6 +31,11 @@ DEADLINE_END: Final = 9  # where the payload of an expiring value begins
 
 DEADLINE_MS_MAX: Final = 2**63 - 1
 EXPIRY_END: Final = b"y"  # behind all entries of the expiry index
+
+# The table of the embedded API, in the order of its users' keys; its values have no tag.
+EMBEDDED: Final = b"e"
+EMBEDDED_END: Final = b"f"
+EMBEDDED_COUNTER: Final = b"E"
 
 META_NAMESPACES: Final = b"mnamespaces"
 META_DEAD: Final = b"mdead/"
@@ -158,7 +164,7 @@ def expires_counter(namespace: int) -> bytes:
 def tally(key: bytes, head: bytes) -> tuple[bytes, ...]:
     """The counters that a stored entry counts for (an `engine.store_protocol.Tally`)."""
     if key[:1] != b"d":
-        return ()
+        return (EMBEDDED_COUNTER,) if key[:1] == EMBEDDED else ()
     namespace = key[1:5]
     if head[0] & 1:
         return (b"k" + namespace, b"e" + namespace)

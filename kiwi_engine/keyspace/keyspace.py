@@ -24,6 +24,8 @@ from kiwi_engine.keyspace.expiry import ExpiryState
 VALUE_BYTES_MAX: Final = 512 * 1024 * 1024
 # Keys looked at to estimate the mean time to live of a database.
 TTL_SAMPLE_COUNT: Final = 128
+# Keys of a dead namespace that one range deletion removes; about ten milliseconds of a drain.
+RECLAIMED_AT_ONCE: Final = 10_000
 
 
 class DatabaseFacts(NamedTuple):
@@ -54,6 +56,8 @@ class Keyspace:
         self._dead: list[int] = []
         # Where reclaiming a dead namespace goes on; only to skip what was removed before.
         self._reclaim_from: dict[int, bytes] = {}
+        # Up to which hash the keys of a dead namespace without deadlines were removed.
+        self._forgotten_to: dict[int, int] = {}
         self.reload()
 
     def database(self, index: int) -> Database:
@@ -77,6 +81,7 @@ class Keyspace:
         dead = self._store.range(encoding.META_DEAD, encoding.META_DEAD_END)
         self._dead = [encoding.parse_dead_key(key) for key, _ in dead]
         self._reclaim_from.clear()
+        self._forgotten_to.clear()
         self.expiry.floor_ms = 0
         self._show_namespaces()
 
@@ -120,7 +125,8 @@ class Keyspace:
         """Remove up to `limit` keys of dead namespaces; how many it looked at.
 
         Safe to repeat and to stop anywhere: a namespace stays dead until nothing of it is left.
-        One without deadlines goes at once in one range deletion, whatever its size. In another the
+        One without deadlines goes in range deletions of some thousand keys each, one a call: when
+        it is drained, each key is accounted for, and other drains wait for that. In another the
         keys are walked over, for the sake of their entries in the expiry index; entries that were
         stale already stay there until their time comes.
         """
@@ -132,9 +138,10 @@ class Keyspace:
             namespace = self._dead[0]
             begin = self._reclaim_from.get(namespace)
             if begin is None and not counts.get(encoding.expires_counter(namespace)):
-                self._forget_namespace(namespace)
                 done += 1
-                continue
+                if self._forget_part(namespace, counts.get(encoding.keys_counter(namespace), 0)):
+                    continue
+                break
             room = limit - done
             removed = self._reclaim_keys(namespace, begin, room)
             if removed < room:
@@ -142,12 +149,34 @@ class Keyspace:
             done += max(1, removed)
         return done
 
+    def _forget_part(self, namespace: int, key_count: int) -> bool:
+        """Remove about `RECLAIMED_AT_ONCE` keys of a dead namespace; whether it was all of them.
+
+        The keys are not looked at, as their hashes spread them evenly over what is left. A
+        `key_count` that is too high makes the part smaller.
+        """
+        prefix = encoding.namespace_prefix(namespace)
+        begin_hash = self._forgotten_to.get(namespace)
+        if begin_hash is None:
+            rows = self._store.range(prefix, encoding.namespace_prefix(namespace + 1))
+            begin_hash = next((encoding.hash_of(key) for key, _ in rows), encoding.HASH_LIMIT)
+        parts = max(1, key_count // RECLAIMED_AT_ONCE)
+        end_hash = begin_hash + -((begin_hash - encoding.HASH_LIMIT) // parts)
+        if end_hash >= encoding.HASH_LIMIT:
+            self._forget_namespace(namespace)
+            return True
+        begin, end = (encoding.place(prefix, bound) for bound in (begin_hash, end_hash))
+        self._store.delete_range(begin, end)
+        self._forgotten_to[namespace] = end_hash
+        return False
+
     def _forget_namespace(self, namespace: int) -> None:
         begin, end = map(encoding.namespace_prefix, (namespace, namespace + 1))
         self._store.delete_range(begin, end)
         self._store.delete(encoding.dead_key(namespace))
         self._dead.remove(namespace)
         self._reclaim_from.pop(namespace, None)
+        self._forgotten_to.pop(namespace, None)
 
     def _reclaim_keys(self, namespace: int, begin: bytes | None, limit: int) -> int:
         """Remove the next keys of a dead namespace one by one; fewer than `limit`: the last."""

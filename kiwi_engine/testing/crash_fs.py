@@ -13,7 +13,6 @@ they keep theirs. A failed `datasync` drops the changes from what a later one wr
 
 from __future__ import annotations
 
-import copy
 import errno
 import os
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ from random import Random
 from typing import Final
 
 from kiwi_engine.errors import LockedError
-from kiwi_engine.testing.crash_disk import Content, Directory
+from kiwi_engine.testing.crash_disk import Content, Directory, PowerLoss
 from kiwi_engine.testing.fault_plan import Fault, Operation, PowerLossError, Watcher
 
 SECTOR_BYTES: Final = 32
@@ -43,8 +42,9 @@ class CrashFile:
         self._closed = False
 
     def pread(self, length: int, offset: int) -> bytes:
-        self._require_open()
-        return bytes(self._content.live[offset : offset + length])
+        if self._closed or not self._fs.powered:
+            self._require_open()
+        return bytes(memoryview(self._content.live)[offset : offset + length])
 
     def pwritev(self, buffers: Sequence[bytes], offset: int) -> int:
         data = b"".join(buffers)
@@ -122,8 +122,11 @@ class CrashFs:
         self._sector_bytes = sector_bytes
         self._capacity_bytes = capacity_bytes
         self._root = Directory()
+        # Directories by path: a walk from the root for each call would show in the sweeps.
+        self._found: dict[str, Directory] = {}
+        self._located: dict[str, tuple[Directory, str]] = {}
         self._locks: set[str] = set()
-        self._powered = True
+        self.powered = True
 
     # -- what a test does
 
@@ -133,14 +136,19 @@ class CrashFs:
         `keep`: the share (0 .. 1) of unsynced changes that survive. 1 keeps all of them.
         """
         survivor = self._successor()
-        survivor._root = self._root.after_crash(Random(seed), keep, torn, self._sector_bytes)
+        loss = PowerLoss(Random(seed), keep, torn=torn, sector_bytes=self._sector_bytes)
+        survivor._root = self._root.after_crash(loss)
         return survivor
 
     def restart(self) -> CrashFs:
         """The disk after the process was killed at this moment: unsynced changes stay visible."""
         survivor = self._successor()
-        survivor._root = copy.deepcopy(self._root)
+        survivor._root = self._root.copy({})
         return survivor
+
+    def fingerprint(self) -> int:
+        """Equal for disks in the same state, unsynced changes included; within one process."""
+        return self._root.fingerprint({})
 
     def files(self) -> dict[str, bytes]:
         """The live content of all files, by path."""
@@ -170,7 +178,7 @@ class CrashFs:
     # -- what files ask of it
 
     def require_power(self) -> None:
-        if not self._powered:
+        if not self.powered:
             raise PowerLossError("the power is off")
 
     def begin(self, kind: str, path: str, length: int = 0) -> Fault | None:
@@ -182,7 +190,7 @@ class CrashFs:
         try:
             return self.watch(Operation(self.operations, kind, path, length))
         except PowerLossError:
-            self._powered = False
+            self.powered = False
             raise
 
     def must(self, kind: str, path: str, length: int = 0, growth: int = 0) -> None:
@@ -218,13 +226,31 @@ class CrashFs:
         assert directory is target_directory, "renaming across directories is not modelled"
         if name not in directory.live:
             raise _error(errno.ENOENT, source)
-        directory.change({name: None, target_name: directory.live[name]})
+        entry = directory.live[name]
+        directory.change({name: None, target_name: entry})
+        if isinstance(entry, Directory):
+            self._forget_places()
 
     def remove(self, path: str) -> None:
         self.must("remove", path)
         self._content(path)
         directory, name = self._locate(path)
         directory.change({name: None})
+
+    def link(self, source: str, target: str) -> None:
+        self.must("link", target)
+        directory, name = self._locate(target)
+        if name in directory.live:
+            raise _error(errno.EEXIST, target)
+        directory.change({name: self._content(source)})
+
+    def remove_directory(self, path: str) -> None:
+        self.must("remove-directory", path)
+        if self._directory(path).live:
+            raise _error(errno.ENOTEMPTY, path)
+        directory, name = self._locate(path)
+        directory.change({name: None})
+        self._forget_places()
 
     def make_directory(self, path: str) -> None:
         self.must("make-directory", path)
@@ -268,11 +294,22 @@ class CrashFs:
 
     def free_bytes(self, path: str) -> int:
         self._directory(path)
-        return self._capacity_bytes - sum(map(len, self.files().values()))
+        if self._capacity_bytes == CAPACITY_BYTES:
+            # Nobody fills that up, and an engine asks all the time.
+            return CAPACITY_BYTES
+        return self._capacity_bytes - self._root.live_bytes()
 
     # -- paths
 
+    def _forget_places(self) -> None:
+        self._found.clear()
+        self._located.clear()
+
     def _directory(self, path: str) -> Directory:
+        known = self._found.get(path)
+        return self._find(path) if known is None else known
+
+    def _find(self, path: str) -> Directory:
         found = self._root
         for part in path.split("/"):
             if part:
@@ -282,11 +319,15 @@ class CrashFs:
                 if not isinstance(entry, Directory):
                     raise _error(errno.ENOTDIR, path)
                 found = entry
+        self._found[path] = found
         return found
 
     def _locate(self, path: str) -> tuple[Directory, str]:
-        parent, _, name = path.rpartition("/")
-        return self._directory(parent), name
+        known = self._located.get(path)
+        if known is None:
+            parent, _, name = path.rpartition("/")
+            known = self._located[path] = self._directory(parent), name
+        return known
 
     def _content(self, path: str) -> Content:
         directory, name = self._locate(path)

@@ -8,10 +8,15 @@ crash a real index may have kept any whole-batch prefix of what was written sinc
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
+
+import msgspec
 
 from kiwi_engine.errors import EngineClosedError, IndexStalledError
+from kiwi_engine.fs.protocol import FileSystem
 from kiwi_engine.index.protocol import Change, IndexFacts, KeyRange
 
+_IMAGE: Final = "IMAGE"
 _Batch = tuple[tuple[Change, ...], tuple[KeyRange, ...]]
 
 
@@ -21,6 +26,8 @@ class MemoryIndex:
     def __init__(self, durable: dict[bytes, bytes] | None = None) -> None:
         """Start from `durable`, as if an index with that content had just been opened."""
         self.durable = dict(durable or {})
+        # Where checkpoints are made; set by tests that make some.
+        self.files: FileSystem | None = None
         self.stalled_writes = 0  # how many of the next writes stall; tests set it
         self._live = dict(self.durable)
         self._unflushed: list[_Batch] = []
@@ -63,11 +70,41 @@ class MemoryIndex:
         keys = [key for key in self._live if begin <= key and (end is None or key < end)]
         return iter([(key, self._live[key]) for key in sorted(keys, reverse=reverse)])
 
+    def snapshot(self) -> MemorySnapshot:
+        """A copy."""
+        self._check_open()
+        return MemorySnapshot(dict(self._live))
+
     def flush(self) -> None:
         """Make everything written so far durable."""
         self._check_open()
         self.durable = dict(self._live)
         self._unflushed.clear()
+
+    def checkpoint(self, path: str) -> None:
+        """One file on the disk of the test, `files`; `from_checkpoint` reads it."""
+        self._check_open()
+        assert self.files is not None, "a test that makes checkpoints gives the index a disk"
+        self.files.make_directory(path)
+        file = self.files.create(f"{path}/{_IMAGE}")
+        try:
+            file.pwritev([msgspec.msgpack.encode(self._live)], 0)
+            file.datasync()
+        finally:
+            file.close()
+        self.files.sync_directory(path)
+
+    @classmethod
+    def from_checkpoint(cls, files: FileSystem, path: str) -> MemoryIndex:
+        """The index that a checkpoint at `path` holds; an empty one where there is none."""
+        index, image = cls(), f"{path}/{_IMAGE}"
+        if files.exists(image):
+            file = files.open(image, writable=False)
+            content = file.pread(file.size(), 0)
+            file.close()
+            index = cls(msgspec.msgpack.decode(content, type=dict[bytes, bytes]))
+        index.files = files
+        return index
 
     def facts(self) -> IndexFacts:
         """Sizes of the two copies; a fake has no levels and never stalls on its own."""
@@ -93,6 +130,13 @@ class MemoryIndex:
             self.flush()
             self._closed = True
 
+    def fingerprint(self) -> int:
+        """Equal for indexes of the same content that have nothing unflushed; in one process."""
+        return hash((frozenset(self.durable.items()), len(self._unflushed)))
+
+    def abandon(self) -> None:
+        """Nothing to keep from being written."""
+
     def crash(self, kept_batches: int = 0) -> MemoryIndex:
         """The index that a restart finds when `kept_batches` unflushed batches reached the disk."""
         survivor = dict(self.durable)
@@ -103,6 +147,38 @@ class MemoryIndex:
     def _check_open(self) -> None:
         if self._closed:
             raise EngineClosedError("the index is closed")
+
+
+class MemorySnapshot:
+    """Implements `index.protocol.IndexSnapshot`."""
+
+    def __init__(self, entries: dict[bytes, bytes]) -> None:
+        self._entries: dict[bytes, bytes] | None = entries
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value, or None if the key was absent."""
+        return self._open_entries().get(key)
+
+    def iterate(
+        self, begin: bytes, end: bytes, *, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """The entries in [begin, end)."""
+        entries = self._open_entries()
+        keys = sorted((key for key in entries if begin <= key < end), reverse=reverse)
+        return iter([(key, entries[key]) for key in keys])
+
+    def close(self) -> None:
+        """Refuse further calls."""
+        self._entries = None
+
+    def abandon(self) -> None:
+        """Refuse further calls."""
+        self._entries = None
+
+    def _open_entries(self) -> dict[bytes, bytes]:
+        if self._entries is None:
+            raise EngineClosedError("the snapshot is closed")
+        return self._entries
 
 
 def _apply(entries: dict[bytes, bytes], batch: _Batch) -> None:

@@ -8,8 +8,9 @@ a prefix of what was executed, so after a crash the stream must be found in one 
     every acknowledged write applied, no refused one, and of those in doubt a prefix, each whole.
 
 `settle` compares a stream with what was read back and names every difference. A prefix is demanded
-of the writes in doubt, so a stream must be settled between two crashes. `Counter` judges an INCR
-key that many connections share. Nothing here reads a socket or a clock.
+of the writes in doubt, so a stream must be settled between two crashes. `Passage` judges a backup
+that was made meanwhile: it is a state that the stream went through. `Counter` judges an INCR key
+that many connections share. Nothing here reads a socket or a clock.
 """
 
 from __future__ import annotations
@@ -60,6 +61,44 @@ class Write:
     status: Status = Status.IN_DOUBT
 
 
+@dataclass(slots=True, eq=False)
+class Passage:
+    """The states that a stream went through since a moment at which no write was under way."""
+
+    name: str
+    start: State
+    writes: list[Write] = field(default_factory=list)
+
+    def keys(self) -> set[bytes]:
+        """All keys that may be there."""
+        return self.start.keys() | {key for write in self.writes for key in write.changes}
+
+    def judge(
+        self, observed: Mapping[bytes, bytes | None], writes_max: int | None = None
+    ) -> list[str]:
+        """The violation, unless `observed` is the state after some of the first `writes_max`.
+
+        Refused writes are passed by; all others count, since they are executed in their order.
+        """
+        state: State = {key: self.start.get(key) for key in observed}
+        wrong = {key for key, value in state.items() if value != observed[key]}
+        fewest = set(wrong)
+        for write in self.writes[:writes_max]:
+            if not fewest:
+                break
+            if write.status is Status.REFUSED:
+                continue
+            _apply(state, write)
+            for key in write.changes.keys() & observed.keys():
+                (wrong.discard if state[key] == observed[key] else wrong.add)(key)
+            if len(wrong) < len(fewest):
+                fewest = set(wrong)
+        if not fewest:
+            return []
+        keys = ", ".join(f"{_show(key)} {_show(observed[key])}" for key in sorted(fewest))
+        return [f"{self.name}: no state that ever was; at best these differ: {keys}"]
+
+
 @dataclass(slots=True)
 class Stream:
     """The writes of one connection, in order. One thread at a time may use it."""
@@ -68,12 +107,26 @@ class Stream:
     acknowledged_count: int = 0
     _certain: State = field(default_factory=dict)
     _writes: deque[Write] = field(default_factory=deque)
+    _passages: list[Passage] = field(default_factory=list)
 
     def submit(self, changes: Mapping[bytes, Change]) -> Write:
         """Note a write that is about to be sent."""
         write = Write(changes)
         self._writes.append(write)
+        for passage in self._passages:
+            passage.writes.append(write)
         return write
+
+    def follow(self) -> Passage:
+        """Note all states from now on; nothing may be in doubt."""
+        assert not self._writes, "a passage begins when nothing is under way"
+        passage = Passage(self.name, dict(self._certain))
+        self._passages.append(passage)
+        return passage
+
+    def unfollow(self) -> None:
+        """Let go of all passages."""
+        self._passages.clear()
 
     def acknowledge(self, write: Write) -> None:
         """The server promised that `write` is durable."""
@@ -208,10 +261,14 @@ class Counter:
         self._numbers.add(number)
         return []
 
+    def bounds(self) -> tuple[int, int]:
+        """The least and the most that it can be, now or after a crash."""
+        counted = self._floor + self.acknowledged
+        return max(counted, max(self._numbers, default=0)), counted + self.in_doubt
+
     def settle(self, value: int) -> list[str]:
         """Compare with the value read back when nothing is in flight any more."""
-        low = max(self._floor + self.acknowledged, max(self._numbers, default=0))
-        high = self._floor + self.acknowledged + self.in_doubt
+        low, high = self.bounds()
         violations = []
         if not low <= value <= high:
             violations = [f"{self.name}: expected {low} to {high}, found {value}"]

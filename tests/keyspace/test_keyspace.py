@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from kiwi_engine.keyspace import encoding
+from kiwi_engine.keyspace import keyspace as keyspace_module
 from kiwi_engine.keyspace.keyspace import DatabaseFacts, Keyspace
 from tests.keyspace.helpers import NOW, check_structure, new_keyspace, new_store
 
@@ -72,6 +75,27 @@ def test_reclaim_without_deadlines_is_one_range_deletion() -> None:
     keyspace.flush([0])
     assert keyspace.reclaim(1) == 1
     assert keyspace.dead_namespaces == 0
+
+
+@pytest.mark.parametrize("restarting", [False, True])
+def test_reclaim_of_many_keys_comes_in_parts(
+    restarting: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keyspace_module, "RECLAIMED_AT_ONCE", 100)
+    store = new_store()
+    keyspace = new_keyspace(store)
+    fill(keyspace, 0, 1000)
+    fill(keyspace, 1, 1)
+    keyspace.flush([0])
+    left = [len(store.snapshot())]
+    while keyspace.dead_namespaces:
+        assert keyspace.reclaim(10) == 1
+        left.append(len(store.snapshot()))
+        if restarting:
+            keyspace = new_keyspace(store)
+    assert all(0 <= before - after < 250 for before, after in pairwise(left))
+    assert len(left) >= 6
+    assert len(store.snapshot()) == 2, "the map and the key of the other database"
 
 
 def test_reclaim_begins_again_after_a_rollback() -> None:

@@ -154,6 +154,43 @@ def test_every_true_crash_state_is_accepted_and_lost_tails_are_not(seed: int) ->
     assert (stream.settle(states[cut]) == []) == (states[cut] in allowed)
 
 
+def test_a_passage_accepts_each_state_that_was_and_no_other() -> None:
+    stream = Stream("s")
+    acknowledged(stream, {A: b"1"})
+    passage = stream.follow()
+    acknowledged(stream, {B: b"1"})
+    stream.refuse(stream.submit({A: b"refused"}))
+    acknowledged(stream, {A: b"2", B: b"2"})
+    stream.submit({B: Add(5)})
+    for state in ((b"1", None), (b"1", b"1"), (b"2", b"2"), (b"2", b"7")):
+        assert passage.judge(dict(zip((A, B), state, strict=True))) == []
+    for state in ((None, None), (b"1", b"2"), (b"refused", b"1"), (b"2", b"1")):
+        assert len(passage.judge(dict(zip((A, B), state, strict=True)))) == 1
+    assert passage.keys() == {A, B}
+
+
+def test_a_passage_may_be_cut_short() -> None:
+    stream = Stream("s")
+    passage = stream.follow()
+    for number in (b"1", b"2", b"3"):
+        acknowledged(stream, {A: number})
+    assert passage.judge({A: b"2"}, writes_max=2) == []
+    (violation,) = passage.judge({A: b"3"}, writes_max=2)
+    assert violation == "s: no state that ever was; at best these differ: b'a' b'3'"
+
+
+def test_a_passage_ends_when_nobody_follows() -> None:
+    stream = Stream("s")
+    first, second = stream.follow(), stream.follow()
+    acknowledged(stream, {A: b"1"})
+    stream.unfollow()
+    acknowledged(stream, {A: b"2"})
+    assert len(first.writes) == len(second.writes) == 1
+    with pytest.raises(AssertionError, match="nothing is under way"):
+        stream.submit({A: b"3"})
+        stream.follow()
+
+
 def test_the_counter_bounds_its_value() -> None:
     counter = Counter("c")
     for number in (1, 2, 3):

@@ -1,0 +1,1 @@
+"""The archived log: self-contained copies of durable records, for restoring up to any of them."""

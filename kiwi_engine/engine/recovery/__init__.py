@@ -1,0 +1,1 @@
+"""Opening a data directory: judge what is found, repair a torn tail, replay the log."""

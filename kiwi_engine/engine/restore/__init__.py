@@ -1,0 +1,1 @@
+"""Making a data directory of a backup, and of the log that was archived since."""

@@ -1,0 +1,1 @@
+"""Making a new directory of what is provably good in a damaged one."""
