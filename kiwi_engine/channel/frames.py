@@ -21,13 +21,17 @@ FRAME_BYTES_MAX: Final = 2**32 - 1
 
 
 class Run(msgspec.Struct, array_like=True, gc=False):
-    """Commands of one connection. `shard` is 0 while there is one storage runtime."""
+    """Commands of one connection, which `source` tells from all others.
+
+    `shard` is 0 while there is one storage runtime.
+    """
 
     id: int
     shard: int
     db: int
     resp3: bool
     commands: list[list[bytes]]
+    source: int = 0
 
 
 class ReceivedRun(msgspec.Struct, array_like=True, gc=False):
@@ -42,6 +46,7 @@ class ReceivedRun(msgspec.Struct, array_like=True, gc=False):
     db: int
     resp3: bool
     encoded: msgspec.Raw
+    source: int = 0
 
     @property
     def commands(self) -> list[list[bytes]]:

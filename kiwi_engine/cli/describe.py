@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from kiwi_engine.engine.state import STATE_KEY
-from kiwi_engine.keyspace.encoding import parse_expiry_key, user_key
+from kiwi_engine.keyspace.encoding import EMBEDDED, parse_expiry_key, user_key
 
 _PLAIN: Final = frozenset(string.printable.encode()) - frozenset(b'"\\\t\n\r\x0b\x0c')
 _DATA_KEY_BYTES_MIN: Final = 9
@@ -30,17 +30,19 @@ def describe_key(key: bytes, bytes_max: int) -> str:
         return f"namespace {namespace} key {quote(user_key(key), bytes_max)}"
     if key[:1] == b"x" and len(key) >= _EXPIRY_KEY_BYTES_MIN:
         entry = parse_expiry_key(key)
-        when = format_deadline(entry.deadline_ms)
+        when = format_moment(entry.deadline_ms)
         return f"expiry at {when} of namespace {entry.namespace} key " + quote(entry.key, bytes_max)
+    if key[:1] == EMBEDDED:
+        return f"embedded key {quote(key[1:], bytes_max)}"
     if key[:1] == b"m":
         return f"meta {quote(key[1:], bytes_max)}"
     return f"unknown key {quote(key, bytes_max)}"
 
 
-def format_deadline(deadline_ms: int) -> str:
+def format_moment(moment_ms: int) -> str:
     """Milliseconds since the epoch as a UTC time, as far as the calendar goes."""
     try:
-        moment = datetime.fromtimestamp(deadline_ms / 1000, UTC)
+        moment = datetime.fromtimestamp(moment_ms / 1000, UTC)
     except (OverflowError, ValueError, OSError):
-        return f"{deadline_ms} ms"
+        return f"{moment_ms} ms"
     return moment.isoformat(timespec="milliseconds")

@@ -1,14 +1,15 @@
 """The facts of a data directory that no server has open, named as INFO names them (shell).
 
 Reads only. Counts of keys are those of the index: of the state at the applied LSN, since the log
-behind it is not replayed here. Raises what `engine.inspect` raises, and `CorruptionError`.
+behind it is not replayed here. Raises what `engine.inspection.inspect` raises, and
+`CorruptionError`.
 """
 
 from __future__ import annotations
 
 from kiwi_engine.cli.facts import Facts, Scalar
-from kiwi_engine.engine.inspect_index import open_index, read_state
-from kiwi_engine.engine.inspect_owner import owner_of
+from kiwi_engine.engine.inspection.index import open_index, read_state
+from kiwi_engine.engine.inspection.owner import owner_of
 from kiwi_engine.engine.layout import Paths, check_layout, read_layout
 from kiwi_engine.engine.state import IndexState
 from kiwi_engine.engine.stored import decode_stored, head_of
@@ -41,13 +42,20 @@ def directory_facts(directory: str) -> Facts:
         raise NotADirectoryError(f"{directory} is not a Kiwi Engine data directory")
     check_layout(layout, paths.layout)
     versions: _Section = {
-        f"format_{name}": getattr(layout, name) for name in layout.__struct_fields__
+        f"format_{name}": getattr(layout, name)
+        for name in layout.__struct_fields__
+        if name != "identity"
     }
     index = open_index(paths.index)
     try:
         state = read_state(index) if index else IndexState()
         return {
-            "directory": {"path": directory, "in_use_by": owner_of(directory) or 0, **versions},
+            "directory": {
+                "path": directory,
+                "identity": layout.identity,
+                "in_use_by": owner_of(directory) or 0,
+                **versions,
+            },
             "persistence": _persistence(fs, paths.wal, state.applied_lsn),
             "valuelog": _value_log(fs, paths.values, state),
             "rocksdb": _index(index) if index else {},

@@ -1,4 +1,4 @@
-"""`kiwi-engine dump`: what a segment of the commit log or of the value log holds (glue)."""
+"""`kiwi-engine dump`: what one file of the commit log, archive or value log holds (glue)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from kiwi_engine.cli.problems import reason_of
 from kiwi_engine.errors import KiwiError, LayoutError
 
 _DESCRIPTION: Final = """\
-Show the records of one commit log segment (*.wal) or the entries of one value log segment (*.vlog),
-with their offsets, sizes and, for log records, the changes they make. Reads only. The file must
-have the name it had in its data directory, because its number is part of every checksum.
+Show the records of one commit log segment (*.wal) or one file of a log archive (*.archive), or the
+entries of one value log segment (*.vlog), with their offsets, sizes and, for log records, times and
+the changes they make. Reads only. The file must have the name it had in its directory, because the
+numbers in it are checked.
 """
 _EPILOG: Final = """\
 exit codes: 0 shown; 1 the file ends in a torn tail; 2 wrong usage, not a segment, or one of another
@@ -33,7 +34,7 @@ def add_parser(subparsers: Any) -> None:
         epilog=_EPILOG,
         allow_abbrev=False,
     )
-    parser.add_argument("file", metavar="FILE", help="a .wal or .vlog file")
+    parser.add_argument("file", metavar="FILE", help="a .wal, .archive or .vlog file")
     parser.add_argument("--json", action="store_true", help="print one JSON document per line")
     parser.add_argument(
         "--bytes",

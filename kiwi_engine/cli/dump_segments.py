@@ -6,13 +6,20 @@ import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from kiwi_engine.cli.describe import describe_key, quote
-from kiwi_engine.commit.changes import decode_changes
-from kiwi_engine.engine.inspect_report import ending_word
+from kiwi_engine.cli.describe import describe_key, format_moment, quote
+from kiwi_engine.commit.changes import Changes, decode_changes
+from kiwi_engine.engine.archive.format import (
+    ARCHIVE_HEADER_BYTES,
+    SUFFIX,
+    ArchiveSpan,
+    spans_among,
+)
+from kiwi_engine.engine.archive.reader import ArchiveFile
+from kiwi_engine.engine.inspection.report import ending_word
 from kiwi_engine.engine.stored import head_of
 from kiwi_engine.errors import CorruptionError
 from kiwi_engine.fs.posix import PosixFileSystem
-from kiwi_engine.fs.segment_format import Corruption, Ending, TornTail
+from kiwi_engine.fs.segment_format import CleanEnd, Corruption, Ending, TornTail
 from kiwi_engine.vlog.format import POINTER_BYTES, VLOG, decode_pointer
 from kiwi_engine.vlog.segment import ValueSegmentReader
 from kiwi_engine.vlog.separated import Separated
@@ -38,8 +45,11 @@ def dump_segment(path: str, bytes_max: int) -> Iterator[Item]:
     for kind, dump in dumps.items():
         if kind.numbers([os.path.basename(path)]):
             return dump(path, bytes_max)
+    if spans := spans_among([os.path.basename(path)]):
+        return _dump_archive(path, spans[0], bytes_max)
     raise ValueError(
-        f"{path} is not named like a segment (ten digits, {WAL.suffix} or {VLOG.suffix})"
+        f"{path} is not named like a segment (ten digits, {WAL.suffix} or {VLOG.suffix}) "
+        f"or like a file of an archive (FIRST-LAST{SUFFIX})"
     )
 
 
@@ -56,6 +66,25 @@ def _dump_log(path: str, bytes_max: int) -> Iterator[Item]:
             next_lsn = record.lsn + 1
             yield _record(record, bytes_max)
         yield _end(judge_end(segment, next_lsn))
+
+
+def _dump_archive(path: str, span: ArchiveSpan, bytes_max: int) -> Iterator[Item]:
+    offset = ARCHIVE_HEADER_BYTES
+    try:
+        file = ArchiveFile(PosixFileSystem(), path, span)
+        facts = {"log": "log archive", "identity": file.identity, **span._asdict()}
+        yield Item(
+            f"log archive of {file.identity}, LSN {span.first_lsn} to {span.last_lsn}", facts
+        )
+        for record in file.records():
+            title = f"LSN {record.lsn}  offset {offset}  {record.end - offset} bytes"
+            place = {"lsn": record.lsn, "offset": offset, "bytes": record.end - offset}
+            yield _changes(record.changes, title, place, bytes_max)
+            offset = record.end
+    except CorruptionError as damage:
+        yield _end(Corruption(damage.path, damage.offset, damage.reason))
+    else:
+        yield _end(CleanEnd(path, offset))
 
 
 def _dump_values(path: str, bytes_max: int) -> Iterator[Item]:
@@ -106,6 +135,12 @@ def _record(record: Record, bytes_max: int) -> Item:
         changes = decode_changes(record.payload)
     except ValueError as error:
         return Item(f"{title}\n    {error}", facts | {"error": str(error)})
+    return _changes(changes, title, facts, bytes_max)
+
+
+def _changes(changes: Changes, title: str, facts: dict[str, Any], bytes_max: int) -> Item:
+    title += f"  {format_moment(changes.committed_ms)}"
+    facts = facts | {"committed_ms": changes.committed_ms}
     items = [_deleted_range(begin, end, bytes_max) for begin, end in changes.ranges]
     items += [_change(key, entry, bytes_max) for key, entry in changes.entries.items()]
     text = "\n    ".join([title, *(item.text for item in items)])

@@ -1,6 +1,6 @@
 """Ask a running server for its facts, over a plain socket (shell).
 
-Speaks just enough RESP for `kiwi-engine stats`: AUTH and INFO. redis-py is not a dependency.
+Speaks just enough RESP for what the verbs ask. redis-py is not a dependency.
 """
 
 from __future__ import annotations
@@ -46,6 +46,22 @@ class LiveServer:
         if not isinstance(text, bytes):
             raise ServerUnreachableError(f"{self._where} gave no text as its INFO: {text!r}")
         return text.decode(errors="replace")
+
+    def collect(self, threshold: int) -> None:
+        """Begin a collection of value-log segments of which `threshold` percent are dead."""
+        self._ask("KIWI", "GC", "THRESHOLD", str(threshold))
+
+    def start_backup(self, target: str, incremental: bool) -> None:
+        """Begin a backup to `target`, a path on the server's machine."""
+        self._ask("KIWI", "BACKUP", target, *(["INCREMENTAL"] if incremental else []))
+
+    def backup_status(self) -> dict[str, Any]:
+        """How the backup in progress is doing; texts and numbers by name."""
+        flat = self._ask("KIWI", "BACKUP-STATUS")
+        if not isinstance(flat, list):
+            raise ServerUnreachableError(f"{self._where} gave no status of its backup: {flat!r}")
+        shown = [item.decode() if isinstance(item, bytes) else item for item in flat]
+        return dict(zip(shown[::2], shown[1::2], strict=True))
 
     def _ask(self, *command: str) -> Any:
         try:

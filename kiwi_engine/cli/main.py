@@ -19,7 +19,7 @@ from typing import Final
 
 from kiwi_engine.errors import ConfigError, CorruptionError, KiwiError, LayoutError, LockedError
 
-VERBS: Final = ("serve", "stats", "recover", "dump", "config")
+VERBS: Final = ("serve", "stats", "recover", "gc", "backup", "restore", "dump", "config")
 _PROGRAM: Final = "kiwi-engine"
 
 _DESCRIPTION: Final = "Kiwi Engine: a durable, disk-sized, Redis-compatible storage server."

@@ -15,7 +15,7 @@ _INTERVAL_NS = 100_000_000
 
 
 class TerminalProgress:
-    """An `engine.inspect_progress.Progress`, one bar per phase. Nothing is drawn into a pipe."""
+    """An `engine.inspection.progress.Progress`, one bar per phase. Nothing is drawn into a pipe."""
 
     def __init__(self) -> None:
         self._bars = Progress(

@@ -12,14 +12,17 @@ from typing import Any, Final
 
 import msgspec
 
+from kiwi_engine.cli.backup_report import backup_document, backup_lines
 from kiwi_engine.cli.problems import reason_of
 from kiwi_engine.cli.progress import TerminalProgress
 from kiwi_engine.cli.salvage import KEY_RULES, salvage_lines
-from kiwi_engine.engine.inspect import inspect_directory
-from kiwi_engine.engine.inspect_report import DirectoryReport
-from kiwi_engine.engine.salvage import salvage_directory
-from kiwi_engine.engine.salvage_report import SalvageReport
+from kiwi_engine.engine.backup import verify as backup_verify
+from kiwi_engine.engine.inspection.inspect import inspect_directory
+from kiwi_engine.engine.inspection.report import DirectoryReport, exit_code_of
+from kiwi_engine.engine.salvage.report import SalvageReport
+from kiwi_engine.engine.salvage.salvage import salvage_directory
 from kiwi_engine.errors import (
+    BackupError,
     DiskFullError,
     EnginePoisonedError,
     KiwiError,
@@ -35,6 +38,8 @@ Report what a start would find in a data directory: the case of recovery, the co
 records and LSNs, the value log, the state of the index, and every damaged place with its offset.
 All checksums of both logs are checked. Nothing is ever changed and no lock is taken; a server that
 runs there is named. A start clears a torn tail by itself and refuses corruption.
+
+DIR may also be a backup: then every byte of it is compared with its manifest.
 
 With --salvage TARGET, a new directory is written that a server can open: with everything that is
 provably good, and a report of what is not. DIR stays as it is.
@@ -57,12 +62,12 @@ def add_parser(subparsers: Any) -> None:
         epilog=_EPILOG,
         allow_abbrev=False,
     )
-    parser.add_argument("directory", metavar="DIR", help="the data directory")
+    parser.add_argument("directory", metavar="DIR", help="the data directory, or a backup")
     how = parser.add_mutually_exclusive_group()
     how.add_argument(
         "--verify",
         action="store_true",
-        help="also read every block of the index and follow every pointer into the value log",
+        help="also read every byte of the index and follow every pointer into the value log",
     )
     how.add_argument(
         "--salvage",
@@ -74,7 +79,28 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the report; the exit code is its verdict."""
-    return _inspect(arguments) if arguments.salvage is None else _salvage(arguments)
+    is_backup = backup_verify.is_backup(PosixFileSystem(), arguments.directory)
+    if arguments.salvage is not None:
+        return _refuse_backup(arguments) if is_backup else _salvage(arguments)
+    return _verify_backup(arguments) if is_backup else _inspect(arguments)
+
+
+def _refuse_backup(arguments: argparse.Namespace) -> int:
+    print(f"kiwi-engine: {arguments.directory} is a backup: restore it", file=sys.stderr)
+    return 2
+
+
+def _verify_backup(arguments: argparse.Namespace) -> int:
+    try:
+        with TerminalProgress() as progress:
+            report = backup_verify.verify_backup(PosixFileSystem(), arguments.directory, progress)
+    except (BackupError, LayoutError) as error:
+        return _fail(2, error)
+    except (KiwiError, OSError) as error:
+        return _fail(5, error)
+    document = backup_document(report)
+    print(json.dumps(document, indent=2) if arguments.json else "\n".join(backup_lines(report)))
+    return exit_code_of(report.verdict)
 
 
 def _salvage(arguments: argparse.Namespace) -> int:
@@ -161,7 +187,8 @@ def _part_lines(report: DirectoryReport) -> list[str]:
         verified = ""
         if index.entries_verified is not None:
             verified = (
-                f"; verified {index.entries_verified} entries, {index.pointers_verified} pointers"
+                f"; verified {index.tables_verified} files, {index.entries_verified} entries, "
+                f"{index.pointers_verified} pointers"
             )
         lines.append(
             f"index        {index.version}, applied LSN {index.applied_lsn}, "

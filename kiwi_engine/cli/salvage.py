@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from kiwi_engine.cli.describe import describe_key
-from kiwi_engine.engine.salvage_report import (
+from kiwi_engine.engine.salvage.report import (
     LOST_NAME,
     REPORT_NAME,
     KeyRules,
@@ -15,6 +15,7 @@ from kiwi_engine.engine.salvage_report import (
     SalvageReport,
 )
 from kiwi_engine.keyspace.encoding import (
+    EMBEDDED_COUNTER,
     META_NAMESPACES,
     NamespaceMap,
     deadline_of,
@@ -41,10 +42,10 @@ def _derived(key: bytes, head: bytes) -> tuple[tuple[bytes, bytes], ...]:
 
 
 def _key_count(counters: Mapping[bytes, int], get: Callable[[bytes], bytes | None]) -> int:
-    """Keys of databases, without those of flushed ones that are not reclaimed yet."""
+    """Embedded keys, and those of databases, but of flushed ones that are not reclaimed yet."""
     stored = get(META_NAMESPACES)
     known = NamespaceMap(0, ()) if stored is None else decode_namespaces(stored)
-    total = 0
+    total = counters.get(EMBEDDED_COUNTER, 0)
     for name, count in counters.items():
         if name[:1] == _KEYS_COUNTER:
             namespace = int.from_bytes(name[1:], "big")
@@ -77,6 +78,10 @@ def salvage_lines(report: SalvageReport) -> list[str]:
         f"built from   {base}{replayed}",
         f"state        as after LSN {report.last_lsn}, {report.stored_keys} keys",
     ]
+    if report.newer_up_to_lsn:
+        lines.append(
+            f"newer        some keys are as a lost record up to {report.newer_up_to_lsn} left them"
+        )
     behind = report.records_behind
     if behind.records:
         lines.append(

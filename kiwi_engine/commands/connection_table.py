@@ -15,6 +15,7 @@ from kiwi_engine.commands.table import Command
 
 _LOOKUP: Final = "O(N), N being the number of commands asked for"
 _ALL_COMMANDS: Final = "O(N), N being the number of all commands"
+_NEW_DATA: Final = "O(N), N being the size of what the last backup there does not hold"
 _ALL_CLIENTS: Final = "O(N), N being the number of connections"
 _BEFORE_LOGIN: Final = "noscript loading stale fast no_auth allow_busy"
 _PLAIN: Final = "loading stale"
@@ -241,6 +242,37 @@ _CONFIG: Final = (
     ),
 )
 
+_KIWI: Final = (
+    _row(
+        "backup",
+        -3,
+        _ADMIN,
+        "Starts a backup to a directory of the server's machine.",
+        "7.2.0",
+        "path [INCREMENTAL]",
+        group="server",
+    ),
+    _row("backup-cancel", 2, _ADMIN, "Ends the backup in progress.", "7.2.0", group="server"),
+    _row(
+        "backup-status",
+        2,
+        _ADMIN,
+        "Tells how the backup in progress is doing, and how the last one went.",
+        "7.2.0",
+        group="server",
+    ),
+    _row(
+        "gc",
+        -2,
+        _ADMIN,
+        "Collects the dead part of the value log in the background.",
+        "7.2.0",
+        "[THRESHOLD percent]",
+        group="server",
+    ),
+    _row("help", 2, _PLAIN, "Lists the subcommands.", "7.2.0", group="server"),
+)
+
 TABLE: Final = (
     _row(
         "ping",
@@ -319,6 +351,44 @@ TABLE: Final = (
             "response_policy:special",
         ),
         extra_categories=("dangerous",),
+    ),
+    _row(
+        "kiwi",
+        -2,
+        "",
+        "Groups commands that Redis does not have.",
+        "7.2.0",
+        group="server",
+        complexity="Depends on the subcommand",
+        subcommands=_KIWI,
+    ),
+    _row(
+        "save",
+        1,
+        "admin noscript no_async_loading no_multi",
+        "Renews the backup in `backup-dir`, and waits for it.",
+        "1.0.0",
+        group="server",
+        complexity=_NEW_DATA,
+    ),
+    _row(
+        "bgsave",
+        -1,
+        "admin noscript no_async_loading",
+        "Renews the backup in `backup-dir` in the background.",
+        "1.0.0",
+        "[SCHEDULE]",
+        group="server",
+    ),
+    _row(
+        "lastsave",
+        1,
+        "loading stale fast",
+        "Tells when the last save ended.",
+        "1.0.0",
+        group="server",
+        tips=("nondeterministic_output",),
+        extra_categories=("admin", "dangerous"),
     ),
     _row(
         "shutdown",

@@ -7,6 +7,7 @@ that fails answers with an error and has changed nothing; the ones after it stil
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -22,6 +23,9 @@ from kiwi_engine.resp import reply
 
 logger = logging.getLogger(__name__)
 
+# (database, command, its words, wall clock in milliseconds) -> why not, or None
+Admit = Callable[[int, Command, list[bytes], int], ReplyError | None]
+
 INTERNAL_ERROR: Final = reply.error("ERR internal error, see the log file of the server")
 
 
@@ -35,12 +39,17 @@ class CommandUsage(msgspec.Struct):
 
 
 class Executor:
-    """Owned by the executing thread. `refusal` is set while writes are refused, with the reason."""
+    """Owned by the executing thread.
+
+    `refusal` is set while writes are refused, with the reason. `admit`, where set, is asked about
+    each write and says why it may not run, if so.
+    """
 
     def __init__(self, keyspace: Keyspace) -> None:
         self._keyspace = keyspace
         self._contexts: dict[tuple[int, bool], Context] = {}
         self.refusal: ReplyError | None = None
+        self.admit: Admit | None = None
         # The command that the clock runs for, how often it ran, and since when.
         self._timed: Command | None = None
         self._counted = 0
@@ -56,7 +65,7 @@ class Executor:
         replies: list[bytes] = []
         # Bound because this loop is the hot path: 0.06 us of 1 us a command.
         add, find = replies.append, spelled
-        refused = self.refusal is not None
+        is_checked = self.refusal is not None or self.admit is not None
         timed, counted = self._timed, self._counted
         for words in commands:
             command = find(words[0]) or lookup(words[0])
@@ -69,11 +78,11 @@ class Executor:
             try:
                 count = len(words)
                 if (
-                    refused
+                    is_checked
                     or command is None
                     or (command.arity != count and not -count <= command.arity < 0)
                 ):
-                    self._check(command, words)
+                    self._check(command, words, db, now_ms)
                 counted += 1
                 add(command.handler(context, words))  # type: ignore[union-attr,misc]
             except ReplyError as error:
@@ -108,16 +117,21 @@ class Executor:
         context.now_ms = now_ms
         return context
 
-    def _check(self, command: Command | None, words: list[bytes]) -> None:
+    def _check(self, command: Command | None, words: list[bytes], db: int, now_ms: int) -> None:
         """Raise what keeps a command from running, if anything does."""
         if command is None or command.handler is None:
             raise unknown_command(words)
         if not arity_accepts(command.arity, len(words)):
             self._usage(command).rejected += 1
             raise wrong_arity(command.name)
-        if self.refusal is not None and command.is_write:
+        if not command.is_write:
+            return
+        refusal = self.refusal
+        if refusal is None and self.admit is not None:
+            refusal = self.admit(db, command, words, now_ms)
+        if refusal is not None:
             self._usage(command).rejected += 1
-            raise self.refusal
+            raise refusal
 
     def _failed(self, command: Command | None, error: ReplyError) -> bytes:
         kind = error.text.partition(" ")[0]

@@ -28,7 +28,9 @@ NOTES: Final[Mapping[str, str]] = MappingProxyType(
         "object encoding": "what Redis says of the same value after a restart",
         "object freq": "refused, as by Redis without an LFU policy",
         "object idletime": "refused: no access times are kept",
-        "shutdown": "all options stop it in the same way; nothing needs saving",
+        "bgsave": "renews the [backup](operations.md#backup) in `backup-dir`",
+        "save": "as BGSAVE, and waits; other clients do not",
+        "shutdown": "SAVE makes a backup first; without it nothing needs saving",
     }
 )
 # Between these lines of the page stands the table.

@@ -61,6 +61,7 @@ class Connection(asyncio.Protocol):
             transport.close()
             return
         self.session = session
+        self._line.source = session.id
         self._reader.limits = self._runtime.limits(session)
 
     def data_received(self, data: bytes) -> None:
@@ -191,7 +192,7 @@ class Connection(asyncio.Protocol):
     def _submit(self, commands: list[list[bytes]]) -> None:
         if not self._storage.submit(self._slot(commands), self.session.last_interaction_ns):
             self._hold_back()
-            self._storage.when_relieved(self._go_on)
+            self._storage.when_relieved(self._line, self._go_on)
 
     # ---- replies
 

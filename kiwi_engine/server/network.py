@@ -12,7 +12,7 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final
 
 import msgspec
@@ -112,6 +112,7 @@ class NetworkRuntime:
             connection.stop_reading()
             connection.close_when_answered()
         if self._connections:
+            self._start(self._tell_storage("finish_runs", {}))
             self._all_gone.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._all_gone.wait(), deadline_s)
@@ -217,17 +218,19 @@ class NetworkRuntime:
         self.storage.configure(new)
         for connection in self._connections.values():
             connection.refresh_limits()
-        changed = changed_fields(old, new)
-        task = asyncio.get_running_loop().create_task(self._tell_storage(changed))
+        # A storage runtime that is down now is started with the new settings.
+        self._start(self._tell_storage("config_set", changed_fields(old, new)))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _tell_storage(self, changed: dict[str, Any]) -> None:
-        """A storage runtime that is down now is started with the new settings."""
+    async def _tell_storage(self, method: str, parameters: dict[str, Any]) -> None:
         try:
-            await self.storage.query("config_set", changed)
+            await self.storage.query(method, parameters)
         except KiwiError as error:
-            logger.warning("the storage runtime did not take new settings: %s", error)
+            logger.warning("the storage runtime did not do %s: %s", method, error)
 
 
 def changed_fields(old: Settings, new: Settings) -> dict[str, Any]:

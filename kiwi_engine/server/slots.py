@@ -70,12 +70,18 @@ class Slot:
 
 
 class ReplyLine:
-    """The slots of one connection, oldest first; `write` takes what may leave."""
+    """The slots of one connection, oldest first; `write` takes what may leave.
 
-    __slots__ = ("_slots", "write")
+    `source` is the number of the connection; `runs_owed` counts the runs that the storage runtime
+    has not answered, and belongs to the `StorageClient`.
+    """
 
-    def __init__(self, write: Callable[[bytes], None]) -> None:
+    __slots__ = ("_slots", "runs_owed", "source", "write")
+
+    def __init__(self, write: Callable[[bytes], None], source: int = 0) -> None:
         self._slots: deque[Slot] = deque()
+        self.source = source
+        self.runs_owed = 0
         self.write = write
 
     def __len__(self) -> int:

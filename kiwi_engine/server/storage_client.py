@@ -4,9 +4,11 @@
     slot.complete(..)  <-  pending <-  one frame of replies          <-
 
 It is bounded in requests and bytes: above the high-water mark the connections that submit are told
-to stop reading from their sockets, at half of it they go on. What was not sent when the storage
-runtime died is sent to its successor. What was sent and not answered is asked again if it only
-reads; a write is answered `UNKNOWN`, because it may have been made: it is never repeated.
+to stop reading from their sockets; at half of it they go on, and each of them as soon as all of its
+own runs are answered: those who read are served, a run at a time, while the channel is full of
+writes of others that may have to wait long. What was not sent when the storage runtime died is sent
+to its successor. What was sent and not answered is asked again if it only reads; a write is
+answered `UNKNOWN`, because it may have been made: it is never repeated.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from kiwi_engine.commands.registry import lookup
 from kiwi_engine.config.settings import Settings
 from kiwi_engine.errors import ChannelClosedError, KiwiError, UnknownOutcomeError
 from kiwi_engine.resp import reply
-from kiwi_engine.server.slots import Slot
+from kiwi_engine.server.slots import ReplyLine, Slot
 
 UNKNOWN_OUTCOME: Final = reply.error(UnknownOutcomeError("the storage runtime did not answer").text)
 TIMED_OUT: Final = reply.error("TIMEOUT the storage runtime did not answer in time")
@@ -50,7 +52,8 @@ class StorageClient:
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._requests = 0
         self._bytes = 0
-        self._held_back: list[Callable[[], None]] = []
+        # How to let the connections go on that were told to stop reading.
+        self._held_back: dict[ReplyLine, list[Callable[[], None]]] = {}
         self.statistics = ChannelStatistics()
 
     def configure(self, settings: Settings) -> None:
@@ -77,14 +80,13 @@ class StorageClient:
         """
         slot.deadline_ns = now_ns + self._timeout_ns
         self._outgoing.append(slot)
-        self._requests += len(slot.commands)
-        self._bytes += slot.bytes
+        self._owe(slot)
         self._schedule_flush()
         return self._requests < self._requests_max and self._bytes < self._bytes_max
 
-    def when_relieved(self, resume: Callable[[], None]) -> None:
-        """Call `resume` once the channel is below its low-water mark."""
-        self._held_back.append(resume)
+    def when_relieved(self, line: ReplyLine, resume: Callable[[], None]) -> None:
+        """Call `resume` below the low-water mark, or once no run of `line` is unanswered."""
+        self._held_back.setdefault(line, []).append(resume)
         self.statistics.backpressure_events += 1
 
     def _relieve(self) -> None:
@@ -93,9 +95,10 @@ class StorageClient:
             and self._requests <= self._requests_max // 2
             and self._bytes <= self._bytes_max // 2
         ):
-            held_back, self._held_back = self._held_back, []
-            for resume in held_back:
-                resume()
+            held_back, self._held_back = self._held_back, {}
+            for resumes in held_back.values():
+                for resume in resumes:
+                    resume()
 
     def _schedule_flush(self) -> None:
         """One frame an event-loop tick, however many ask for it."""
@@ -114,7 +117,8 @@ class StorageClient:
         for slot in self._outgoing:
             slot.run_id = identity
             self._pending[identity] = slot
-            runs.append(Run(identity, 0, slot.db, slot.resp3, slot.commands))
+            source = slot.line.source
+            runs.append(Run(identity, 0, slot.db, slot.resp3, slot.commands, source))
             identity += 1
         self._next_id = identity
         self._outgoing.clear()
@@ -144,9 +148,21 @@ class StorageClient:
                     future.set_result(result)
         self._relieve()
 
+    def _owe(self, slot: Slot) -> None:
+        """A run is to be answered from now on."""
+        self._requests += len(slot.commands)
+        self._bytes += slot.bytes
+        slot.line.runs_owed += 1
+
     def _settle(self, slot: Slot) -> None:
+        """A run is answered, or about to be."""
         self._requests -= len(slot.commands)
         self._bytes -= slot.bytes
+        line = slot.line
+        line.runs_owed -= 1
+        if self._held_back and not line.runs_owed:
+            for resume in self._held_back.pop(line, ()):
+                resume()
 
     # ---- queries
 
@@ -200,8 +216,7 @@ class StorageClient:
             self._settle(slot)
             retried += slot.split(_is_read, UNKNOWN_OUTCOME)
         for slot in retried:
-            self._requests += len(slot.commands)
-            self._bytes += slot.bytes
+            self._owe(slot)
         self._outgoing.extendleft(reversed(retried))
         self.statistics.failures += len(pending)
         for future in self._waiting.values():

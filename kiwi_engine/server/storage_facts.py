@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kiwi_engine.clock import wall_ms
+from kiwi_engine.engine.collection.facts import value_log_facts
+from kiwi_engine.server.pressure_facts import backpressure_facts
 
 if TYPE_CHECKING:
+    from kiwi_engine.engine.engine import Engine
     from kiwi_engine.server.storage_runtime import StorageRuntime
 
 Section = dict[str, Any]
@@ -20,7 +23,8 @@ def storage_facts(runtime: StorageRuntime) -> dict[str, Section]:
         "commitworker": _commit_worker(runtime),
         "valuelog": _value_log(runtime),
         "rocksdb": _index(runtime),
-        "backpressure": _backpressure(runtime),
+        "backpressure": backpressure_facts(runtime),
+        "hotkeys": runtime.runs.hot_keys.facts(),
         "keyspace": _keyspace(runtime),
         "commandstats": _command_statistics(runtime),
         "errorstats": dict(runtime.executor.errors),
@@ -35,6 +39,9 @@ def _persistence(runtime: StorageRuntime) -> Section:
         "appendfsync": pipeline.sync_mode,
         "written_lsn": pipeline.written_lsn,
         "durable_lsn": pipeline.durable_lsn,
+        "unsynced_bytes": pipeline.unsynced_bytes,
+        "unsynced_ms": pipeline.unsynced_ns // 1_000_000,
+        "unsynced_ms_max": pipeline.statistics.unsynced.maximum_us // 1000,
         "applied_lsn": engine.housekeeping.applied_lsn,
         "index_flushed_lsn": engine.housekeeping.flushed_lsn,
         "retained_lsn": log.oldest_lsn,
@@ -52,6 +59,27 @@ def _persistence(runtime: StorageRuntime) -> Section:
         "recovery_torn_tail": report.torn_tail,
         "recovery_ms": report.duration_ms,
         "disk_free_bytes": engine.housekeeping.disk_free_bytes,
+        **runtime.backup_service.save_facts(),
+        **_backups(engine),
+    }
+
+
+def _backups(engine: Engine) -> Section:
+    backups, archive = engine.backups, engine.archiver.facts()
+    done, total = backups.progress
+    return {
+        "backup_in_progress": int(backups.in_progress),
+        "backup_done_bytes": done,
+        "backup_total_bytes": total,
+        "backups_made": backups.made,
+        "last_backup_lsn": backups.last.last_lsn if backups.last is not None else 0,
+        "last_backup_error": backups.failure,
+        "archive_enabled": int(archive.enabled),
+        "archived_lsn": archive.archived_lsn,
+        "archive_lag": archive.lag,
+        "archive_bytes_written": archive.bytes_written,
+        "archive_failures": archive.failures,
+        "last_archive_error": archive.last_error,
     }
 
 
@@ -62,6 +90,7 @@ def _commit_worker(runtime: StorageRuntime) -> Section:
     return {
         "groups": groups,
         "groups_full": statistics.groups_full,
+        "group_limits_factor": engine.widening.factor,
         "groups_failed": statistics.groups_failed,
         "requests": statistics.requests,
         "requests_per_group_avg": round(statistics.requests / groups, 2) if groups else 0,
@@ -82,13 +111,7 @@ def _commit_worker(runtime: StorageRuntime) -> Section:
 
 
 def _value_log(runtime: StorageRuntime) -> Section:
-    engine = runtime.engine
-    facts = engine.opened.values.facts()
-    discards = engine.housekeeping.drainer.discards
-    return {
-        **{name: getattr(facts, name) for name in facts.__struct_fields__},
-        "discarded_bytes": discards.total(),
-    }
+    return value_log_facts(runtime.engine)
 
 
 def _index(runtime: StorageRuntime) -> Section:
@@ -101,18 +124,6 @@ def _index(runtime: StorageRuntime) -> Section:
         **levels,
         **{name: getattr(facts, name) for name in others},
         "drain_stalls": runtime.engine.housekeeping.drainer.stalls,
-    }
-
-
-def _backpressure(runtime: StorageRuntime) -> Section:
-    engine = runtime.engine
-    pending, limit = engine.store.pending_bytes(), engine.settings.pending_bytes_max
-    return {
-        "state": "stop" if pending > limit else "none",
-        "write_buffer_bytes_now": pending,
-        "write_buffer_bytes_limit": limit,
-        "hold_ups": engine.hold_ups,
-        "hold_ups_us": engine.hold_up_ns // 1000,
     }
 
 

@@ -24,7 +24,7 @@ import msgspec
 from kiwi_engine.channel.frame_buffer import FrameBuffer
 from kiwi_engine.channel.frames import Reply, decode_request, encode_frame
 from kiwi_engine.config.settings import Settings
-from kiwi_engine.errors import CorruptionError, KiwiError, LayoutError, LockedError
+from kiwi_engine.errors import ArchiveError, CorruptionError, KiwiError, LayoutError, LockedError
 from kiwi_engine.logs import setup_logging
 from kiwi_engine.server.storage_runtime import Answer, StorageRuntime
 
@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 EXIT_CODES: Final[dict[type[Exception], int]] = {
     LayoutError: 2,
+    ArchiveError: 2,
     LockedError: 3,
     CorruptionError: 4,
 }

@@ -7,22 +7,24 @@ leave through `deliver`, from this thread or from the log thread.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
-from kiwi_engine.channel.frames import Query, ReceivedRequest, ReceivedRun, Request, Run
+from kiwi_engine.channel.frames import Query, ReceivedRequest, Request
 from kiwi_engine.clock import monotonic_ns, wall_ms
 from kiwi_engine.commands.executor import Executor
 from kiwi_engine.commit.group import PendingReply
 from kiwi_engine.config.settings import Settings
 from kiwi_engine.engine.engine import Engine
+from kiwi_engine.engine.from_settings import engine_settings
 from kiwi_engine.errors import KiwiError, ReplyError
 from kiwi_engine.keyspace.encoding import tally
 from kiwi_engine.keyspace.keyspace import Keyspace
 from kiwi_engine.resp import reply
-from kiwi_engine.server.engine_settings import engine_settings
+from kiwi_engine.server.backup_service import BackupService
+from kiwi_engine.server.run_execution import RunExecution
 from kiwi_engine.server.storage_facts import storage_facts
 
 Answer = tuple[int, str, Any]
@@ -46,55 +48,49 @@ class StorageRuntime:
         self.keyspace.value_bytes_max = settings.proto_max_bulk_len
         self.engine.on_rebuilt = self.keyspace.reload
         self.executor = Executor(self.keyspace)
+        self.runs = RunExecution(self.engine, self.keyspace, self.executor, settings)
+        self.backup_service = BackupService(self.engine, lambda: self._settings)
         self._next_cycle_ns = monotonic_ns()
         self._queries: dict[str, Callable[[dict[str, Any]], Any]] = {
             "ping": lambda parameters: True,
             "stats": self._stats,
             "config_set": self._config_set,
             "reset_statistics": self._reset_statistics,
+            "finish_runs": lambda parameters: self.runs.finish(),
+            "collect": self._collect,
+            "save": self.backup_service.save,
+            "save_facts": lambda parameters: self.backup_service.save_facts(),
+            "backup_start": self.backup_service.start,
+            "backup_status": self.backup_service.status,
+            "backup_cancel": self.backup_service.cancel,
         }
 
     def handle(self, request: Request | ReceivedRequest) -> None:
         """Execute the runs of one frame as part of a group, then answer its queries."""
         if request.runs:
-            self._execute(request.runs)
+            self.runs.execute(request.runs)
         if request.queries:
             self._send([], [self._answer(query) for query in request.queries])
 
     def tick(self) -> None:
         """To be called at least every few milliseconds, whether or not there are requests."""
         self.engine.maintain()
+        self.runs.maintain()
+        self.backup_service.maintain()
         now_ns = monotonic_ns()
         if now_ns >= self._next_cycle_ns:
             self._next_cycle_ns = now_ns + 1_000_000_000 // self._settings.hz
+            self.runs.cycle()
             self._background_cycle()
 
     def close(self) -> None:
         """Commit, sync and drain everything accepted; release the directory."""
+        self.runs.finish()
         self.engine.close()
 
-    def _execute(self, runs: Sequence[Run | ReceivedRun]) -> None:
-        engine, execute = self.engine, self.executor.execute
-        now_ms = wall_ms()
-        self._begin()
-        for run in runs:
-            replies = execute(run.db, run.resp3, run.commands, now_ms)
-            engine.answer(run.id, b"".join(replies), len(replies))
-            if engine.group_is_full():
-                engine.end()
-                self._begin()
-        self.executor.account()
-        engine.end()
-
-    def _begin(self) -> None:
-        """Open a group; commands are told whether they may write in it."""
-        self.engine.begin()
-        refusal = self.executor.refusal = self.engine.refusal
-        self.keyspace.expiry.may_write = refusal is None
-
     def _background_cycle(self) -> None:
-        """Active expiry and reclaiming: ordinary writes, so they wait while writes are refused."""
-        if self.engine.refusal is not None:
+        """Active expiry and reclaiming: ordinary writes, so they wait while writes have to."""
+        if self.engine.refusal is not None or self.engine.write_delay_s() > 0:
             return
         self.engine.begin()
         deadline_ns = monotonic_ns() + _CYCLE_BUDGET_NS
@@ -133,8 +129,14 @@ class StorageRuntime:
         self._settings = msgspec.structs.replace(self._settings, **parameters)
         self.keyspace.value_bytes_max = self._settings.proto_max_bulk_len
         self.engine.configure(engine_settings(self._settings))
+        self.runs.configure(self._settings)
+
+    def _collect(self, parameters: dict[str, Any]) -> None:
+        """`threshold`: percent of a value-log segment that must be dead."""
+        self.engine.collector.collect(parameters["threshold"] / 100)
 
     def _reset_statistics(self, parameters: dict[str, Any]) -> None:
         self.executor.reset_statistics()
+        self.runs.reset_statistics()
         self.keyspace.expiry.expired_count = 0
         self.engine.reset_statistics()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from kiwi_engine.channel.frames import (
     LENGTH,
     Query,
+    ReceivedRun,
     Reply,
     Request,
     Run,
@@ -26,17 +27,19 @@ RUNS = st.lists(
         db=st.integers(0, 15),
         resp3=st.booleans(),
         commands=st.lists(st.lists(st.binary(max_size=20), max_size=4), max_size=4),
+        source=st.integers(0, 2**63),
     ),
     max_size=4,
 )
 
 
 def test_golden_request() -> None:
-    run = Run(7, 0, 1, resp3=True, commands=[[b"get", b"k"]])
+    run = Run(7, 0, 1, resp3=True, commands=[[b"get", b"k"]], source=5)
     frame = encode_frame(Request([run], [Query(8, "stats", {"a": 1})]))
     assert frame.hex(" ") == (
-        "1e 00 00 00 "  # 30 bytes
-        "92 91 95 07 00 01 c3 91 92 c4 03 67 65 74 c4 01 6b "  # run 7, shard 0, db 1, RESP3, get k
+        "1f 00 00 00 "  # 31 bytes
+        "92 91 96 07 00 01 c3 91 92 c4 03 67 65 74 c4 01 6b "  # run 7, shard 0, db 1, RESP3, get k
+        "05 "  # of connection 5
         "91 93 08 a5 73 74 61 74 73 81 a1 61 01"  # query 8, stats, a=1
     )
 
@@ -53,8 +56,11 @@ def test_requests_round_trip(runs: list[Run]) -> None:
     assert LENGTH.unpack_from(frame)[0] == len(frame) - LENGTH.size
     received = decode_request(frame[LENGTH.size :])
     assert received.queries == []
-    fields = [(run.id, run.shard, run.db, run.resp3, run.commands) for run in received.runs]
-    assert fields == [(run.id, run.shard, run.db, run.resp3, run.commands) for run in runs]
+
+    def fields(run: Run | ReceivedRun) -> tuple[object, ...]:
+        return run.id, run.shard, run.db, run.resp3, run.commands, run.source
+
+    assert list(map(fields, received.runs)) == list(map(fields, runs))
 
 
 @given(st.lists(st.tuples(st.integers(0, 2**63), st.binary(max_size=50)), max_size=5))

@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 
-from kiwi_engine.cli.describe import describe_key, format_deadline, quote
+from kiwi_engine.cli.describe import describe_key, format_moment, quote
 from kiwi_engine.cli.main import main
+from kiwi_engine.engine.archive.format import ArchiveSpan
 from kiwi_engine.engine.state import STATE_KEY
 from kiwi_engine.keyspace.encoding import expiry_key
 from tests.cli.data_directory import commit, crashed, flip, open_engine, stored_key
+from tests.support.hexdump import examples
 
 
 def dump(
@@ -46,6 +48,7 @@ def test_a_log_segment_for_programs(directory: Path, capsys: pytest.CaptureFixtu
     assert (title["segment"], title["log"]) == (1, "commit log")
     assert [record["lsn"] for record in records] == [1, 2, 3, 4]
     a, b = stored_key("a").hex(), stored_key("b").hex()
+    assert all(record["committed_ms"] > 1_700_000_000_000 for record in records)
     assert records[0]["changes"] == [{"put": a, "value": b"\x00hello".hex(), "value_bytes": 6}]
     large = records[1]["changes"][0]
     assert (large["put"], large["value_bytes"]) == (b, 5001)
@@ -160,4 +163,20 @@ def test_quoting() -> None:
 
 
 def test_a_deadline_beyond_the_calendar_stays_a_number() -> None:
-    assert format_deadline(2**63) == f"{2**63} ms"
+    assert format_moment(2**63) == f"{2**63} ms"
+
+
+def test_a_file_of_an_archive(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / ArchiveSpan(7, 7).name
+    (content,) = examples("archive.md")
+    path.write_bytes(content)
+    code, (title, record, end) = dump(capsys, path)
+    assert (code, end["ending"]) == (0, "clean")
+    assert (title["log"], title["first_lsn"], title["last_lsn"]) == ("log archive", 7, 7)
+    assert (record["lsn"], record["committed_ms"]) == (7, 1_700_000_000_000)
+    assert [next(iter(change)) for change in record["changes"]] == ["put", "delete"]
+    assert main(["dump", str(path)]) == 0
+    assert "LSN 7  offset 40  55 bytes  2023-11-14T22:13:20" in capsys.readouterr().out
+    flip(path, 50)
+    code, (_, end) = dump(capsys, path)
+    assert (code, end["ending"], end["offset"]) == (4, "corruption", 40)

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from kiwi_engine.cli.recover import report_lines
-from kiwi_engine.engine.inspect_owner import is_locked, owner_of
-from kiwi_engine.engine.inspect_report import (
+from kiwi_engine.commit.changes import Changes
+from kiwi_engine.engine.inspection import values as inspect_values
+from kiwi_engine.engine.inspection.owner import is_locked, owner_of
+from kiwi_engine.engine.inspection.report import (
     FINDINGS_MAX,
     DirectoryReport,
     Findings,
     Severity,
     Verdict,
 )
+from kiwi_engine.engine.inspection.values import MissingValues, ValueLogInspector
 from kiwi_engine.fs.posix import PosixFileSystem
+from kiwi_engine.vlog.format import Pointer, encode_pointer
+from kiwi_engine.vlog.separated import Separated
 
 
 def report(findings: Findings) -> DirectoryReport:
@@ -102,3 +108,35 @@ def test_a_lock_file_without_a_number_has_no_owner(tmp_path: Path) -> None:
 def test_the_lock_table_is_read_exactly(line: str, locked: bool) -> None:
     table = f"4: POSIX  ADVISORY  READ 5 00:19:2 0 EOF\n{line}\n"
     assert is_locked(table, 77, 1234) is locked
+
+
+class NoSegments:
+    """A value log that holds nothing."""
+
+    def holds(self, pointer: Pointer) -> bool:
+        return False
+
+
+def changes_of(*keys: bytes) -> Changes:
+    entry = Separated(encode_pointer(Pointer(1, 20, 100, 50)), b"head")
+    return Changes(0, [], dict.fromkeys(keys, entry))
+
+
+def test_only_the_last_word_on_a_key_can_miss_its_value() -> None:
+    missing = MissingValues(cast(ValueLogInspector, NoSegments()))
+    assert missing.read(1, changes_of(b"a", b"b", b"c", b"d")) == []
+    missing.read(2, Changes(0, [], {b"a": None}))
+    missing.read(3, Changes(0, [(b"b", b"c")], {}))
+    missing.read(4, changes_of(b"c"))
+    assert [(entry.key, entry.lsn) for entry in missing.judge()] == [(b"d", 1), (b"c", 4)]
+
+
+def test_very_many_missing_values_are_judged_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inspect_values, "_WAITING_MAX", 2)
+    monkeypatch.setattr(inspect_values, "FINDINGS_MAX", 1)
+    missing = MissingValues(cast(ValueLogInspector, NoSegments()))
+    missing.read(1, changes_of(b"a", b"b", b"c"))
+    missing.read(2, Changes(0, [], {b"a": None, b"b": None, b"c": None}))
+    assert [entry.key for entry in missing.missing] == [b"a"]
+    missing.read(3, changes_of(b"d", b"e"))
+    assert [entry.key for entry in missing.judge()] == [b"a", b"d"], "what is beyond the bound"

@@ -51,7 +51,7 @@ class FakeStorage:
         self.slots.append(slot)
         return self.accepts
 
-    def when_relieved(self, resume: Any) -> None:
+    def when_relieved(self, line: Any, resume: Any) -> None:
         self.waiting.append(resume)
 
 

@@ -109,7 +109,7 @@ def test_backpressure_between_the_water_marks(count: int, size: int) -> None:
     async def test(made: Bench) -> None:
         accepted = [made.submit(GET, size=size) for _ in range(count)]
         assert accepted == [True] * (count - 1) + [False]
-        made.client.when_relieved(made.relieved)
+        made.client.when_relieved(made.line, made.relieved)
         await made.tick()
         for number, run_id in enumerate(made.link.run_ids, start=1):
             assert made.reliefs == 0 or number > count // 2
@@ -125,7 +125,7 @@ def test_relief_comes_at_half_of_the_bound() -> None:
     async def test(made: Bench) -> None:
         for _ in range(12):
             made.submit(GET)
-        made.client.when_relieved(made.relieved)
+        made.client.when_relieved(made.line, made.relieved)
         await made.tick()
         ids = made.link.run_ids
         for run_id in ids[:6]:
@@ -133,6 +133,25 @@ def test_relief_comes_at_half_of_the_bound() -> None:
         assert made.reliefs == 0
         made.answer(ids[6], b"+")
         assert made.reliefs == 1
+
+    run(test)
+
+
+def test_a_reader_goes_on_while_the_writes_of_others_fill_the_channel() -> None:
+    async def test(made: Bench) -> None:
+        reader = Bench(made.client)
+        for _ in range(12):
+            made.submit(SET)
+        made.client.when_relieved(made.line, made.relieved)
+        await made.tick()
+        for round_number in range(1, 4):
+            assert not reader.submit(GET)
+            made.client.when_relieved(reader.line, reader.relieved)
+            await made.tick()
+            made.answer(made.link.run_ids[-1], b"+")
+            assert reader.reliefs == round_number, "its one run is answered"
+        assert made.reliefs == 0
+        assert made.client.facts()["connections_held_back"] == 1
 
     run(test)
 
@@ -182,7 +201,7 @@ def test_a_death_relieves_connections_that_waited_for_writes() -> None:
     async def test(made: Bench) -> None:
         for _ in range(12):
             made.submit(SET)
-        made.client.when_relieved(made.relieved)
+        made.client.when_relieved(made.line, made.relieved)
         await made.tick()
         made.client.disconnect()
         assert made.reliefs == 1
@@ -216,7 +235,7 @@ def test_a_timeout_relieves() -> None:
     async def test(made: Bench) -> None:
         for _ in range(11):
             made.submit(GET)
-        made.client.when_relieved(made.relieved)
+        made.client.when_relieved(made.line, made.relieved)
         made.client.expire(6 * SECOND_NS)
         assert made.reliefs == 1
 

@@ -20,6 +20,8 @@ from kiwi_engine.server.local.config import HANDLERS as CONFIG
 from kiwi_engine.server.local.connection import HANDLERS as CONNECTION
 from kiwi_engine.server.local.handler import Answer, Handler
 from kiwi_engine.server.local.info import HANDLERS as INFO
+from kiwi_engine.server.local.kiwi import HANDLERS as KIWI
+from kiwi_engine.server.local.save import HANDLERS as SAVE
 from kiwi_engine.server.local.server import HANDLERS as SERVER
 from kiwi_engine.server.session import Session
 from kiwi_engine.server.statistics import CommandStatistics
@@ -33,6 +35,8 @@ HANDLERS: Final[dict[str, Handler]] = {
     **COMMAND,
     **CONFIG,
     **INFO,
+    **KIWI,
+    **SAVE,
     **SERVER,
 }
 

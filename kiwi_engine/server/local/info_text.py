@@ -25,6 +25,7 @@ _FIRST: Final = (
     "rocksdb",
     "channel",
     "backpressure",
+    "hotkeys",
 )
 _LAST: Final = ("cpu", "commandstats", "errorstats", "cluster", "keyspace")
 _NOT_DEFAULT: Final = {"commandstats"}

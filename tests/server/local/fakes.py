@@ -41,6 +41,14 @@ class FakeServer:
         self.statistics = NetworkStatistics()
         self.storage_is_up = True
         self.queries: list[str] = []
+        # What the storage runtime answers, by query; None to all others.
+        self.answers: dict[str, Any] = {
+            "stats": STORAGE_FACTS,
+            "save": True,
+            "save_facts": {"rdb_last_save_time": 1_700_000_000},
+            "backup_status": {"in_progress": 0, "failure": "", "made": 1, "last": {"files": 9}},
+            "backup_cancel": False,
+        }
         self.is_stopping = False
         self.facts = ServerFacts(
             kiwi_version="0.1.0",
@@ -83,7 +91,7 @@ class FakeServer:
         await asyncio.sleep(0)
         if not self.storage_is_up:
             raise ChannelClosedError("the storage runtime is down")
-        return STORAGE_FACTS if method == "stats" else None
+        return self.answers.get(method)
 
     def network_sections(self) -> dict[str, dict[str, Any]]:
         return {"channel": {"requests_in_flight": 5}}
