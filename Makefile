@@ -3,14 +3,16 @@ PYTHON := .venv/bin/python
 ROUNDS ?= 200
 # Rounds of the crash test inside `make test`.
 TEST_ROUNDS ?= 20
+# Simulated crashes of `make crash-sweep`.
+CRASHES ?= 1000000
 WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format bench crash coverage lock tools clean
+.PHONY: help serve test check format bench crash crash-sweep power coverage lock tools clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # The environment to serve with: locked versions, checked hashes.
 .venv/serve.stamp: requirements.txt scripts/make_environment.sh
@@ -37,19 +39,28 @@ tools: ## redis-server, redis-tools and strace for the tests, where apt-get can 
 test: check tools ## everything: check, crash rounds, then all tests
 	$(PYTHON) scripts/crash_recovery.py --rounds $(TEST_ROUNDS)
 	$(PYTHON) scripts/crash_recovery.py --rounds $(TEST_ROUNDS) --victim storage
+	$(PYTHON) scripts/crash_recovery.py --rounds $(TEST_ROUNDS) --victim embedded
+	$(PYTHON) scripts/power_failure.py --rounds $(TEST_ROUNDS)
 	$(PYTHON) -m pytest -n $(WORKERS)
 
 crash: .venv/dev.stamp ## kill and recover, many times (ROUNDS=200)
 	$(PYTHON) scripts/crash_recovery.py --rounds $(ROUNDS) $(ARGS)
 
+crash-sweep: .venv/dev.stamp ## simulate crashes of every file operation (CRASHES=1000000)
+	$(PYTHON) scripts/crash_sweep.py --crashes $(CRASHES) $(ARGS)
+
+power: .venv/dev.stamp tools ## cut the power of the disk, many times (ROUNDS=200, root)
+	$(PYTHON) scripts/power_failure.py --required --rounds $(ROUNDS) $(ARGS)
+
 bench: .venv/dev.stamp tools ## compare with redis-server and Valkey at appendfsync always
 	$(PYTHON) benchmarks/compare.py $(ARGS)
 
-coverage: .venv/dev.stamp tools ## branch coverage of the tests
+coverage: .venv/dev.stamp tools ## branch coverage of the tests; fails where it must be complete and is not
 	$(PYTHON) -m coverage erase
-	$(PYTHON) -m coverage run -m pytest
+	$(PYTHON) -m coverage run -m pytest -n $(WORKERS) --timeout 900
 	$(PYTHON) -m coverage combine --quiet
 	$(PYTHON) -m coverage report
+	$(PYTHON) scripts/check_coverage.py
 
 format: .venv/dev.stamp ## rewrite the code in the common format
 	$(PYTHON) -m ruff check --fix .

@@ -2,11 +2,18 @@
 
     python scripts/crash_recovery.py --rounds 50
     python scripts/crash_recovery.py --rounds 50 --victim storage
+    python scripts/crash_recovery.py --rounds 50 --victim embedded
 
 Concurrent clients send SET, MSET pairs, INCR and DEL over real sockets. In each round everything,
 or the storage process alone, is killed with SIGKILL: at a random moment, or at a failpoint in the
-commit path. After the restart all keys are read back and compared with a three-valued oracle; where
+commit path, in a collection of the value log, in a backup or in the archive, which all go on
+meanwhile. After the restart all keys are read back and compared with a three-valued oracle; where
 only storage is killed the connections must also stay open and answer every request exactly once.
+Every few rounds the backup is restored, alone and with the archive: that must give a state that
+was. Most of these restores are killed at a failpoint of their own, and made again.
+
+`--victim embedded` kills a program whose threads put, delete, write batches, count in transactions
+and scan through `kiwi_engine.open`, and opens what it leaves.
 
 Exit code 0 without violations, 1 with them (the data directory is kept), 2 for wrong usage.
 """
@@ -19,13 +26,12 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.support.crash_round import CrashTest, Round
-
-VIOLATIONS_SHOWN_MAX: Final = 20
+from tests.support.crash_report import Rounds, run_rounds
+from tests.support.crash_round import CrashTest
+from tests.support.embedded_round import EmbeddedCrashTest
 
 
 def main(words: list[str] | None = None) -> int:
@@ -34,26 +40,29 @@ def main(words: list[str] | None = None) -> int:
     directory = Path(arguments.dir or tempfile.mkdtemp(prefix="kiwi-crash-")).resolve()
     directory.mkdir(parents=True, exist_ok=True)
     print(f"crash-recovery: directory {directory}; replay: {replay(arguments)}", flush=True)
-    test = CrashTest(
+    test = make_test(arguments, directory)
+    try:
+        violations = run_rounds(test, arguments.rounds, "crash-recovery")
+    finally:
+        test.kill()
+    if violations:
+        print(f"crash-recovery: data and server output are kept in {directory}")
+    elif not arguments.dir:
+        shutil.rmtree(directory)
+    return 1 if violations else 0
+
+
+def make_test(arguments: argparse.Namespace, directory: Path) -> Rounds:
+    """What the rounds are made of."""
+    if arguments.victim == "embedded":
+        return EmbeddedCrashTest(directory, seed=arguments.seed, threads=arguments.clients)
+    return CrashTest(
         directory,
         seed=arguments.seed,
         victim=arguments.victim,
         clients=arguments.clients,
         settings={"runtime-mode": arguments.mode},
     )
-    try:
-        violations = run_rounds(test, arguments.rounds)
-    finally:
-        test.kill()
-    print(
-        f"crash-recovery: {arguments.rounds} rounds, {test.acknowledged_count} acknowledged "
-        f"writes, {len(violations)} violations"
-    )
-    if violations:
-        print(f"crash-recovery: data and server output are kept in {directory}")
-    elif not arguments.dir:
-        shutil.rmtree(directory)
-    return 1 if violations else 0
 
 
 def parse(words: list[str] | None) -> argparse.Namespace:
@@ -63,13 +72,19 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--rounds", type=int, default=20, help="crashes to survive (default 20)")
     parser.add_argument(
-        "--victim", choices=("all", "storage"), default="all", help="what is killed (default all)"
+        "--victim",
+        choices=("all", "storage", "embedded"),
+        default="all",
+        help="what is killed: a server, its storage process, or a program with an engine in it "
+        "(default all)",
     )
     parser.add_argument(
         "--mode", choices=("dual", "single"), default="dual", help="runtime-mode (default dual)"
     )
     parser.add_argument("--seed", type=int, help="replays the choices of a run")
-    parser.add_argument("--clients", type=int, default=6, help="connections (default 6)")
+    parser.add_argument(
+        "--clients", type=int, default=6, help="connections, or threads (default 6)"
+    )
     parser.add_argument("--dir", help="an empty or earlier directory to use, and to keep")
     arguments = parser.parse_args(words)
     if arguments.rounds < 1 or arguments.clients < 1:
@@ -88,41 +103,6 @@ def replay(arguments: argparse.Namespace) -> str:
         f"--victim {arguments.victim} --mode {arguments.mode} --clients {arguments.clients} "
         f"--seed {arguments.seed}"
     )
-
-
-def run_rounds(test: CrashTest, count: int) -> list[str]:
-    """All violations of `count` rounds and of the graceful stop after them."""
-    violations: list[str] = []
-    reached: set[str] = set()
-    for number in range(1, count + 1):
-        before = test.acknowledged_count
-        result = test.run_round(number)
-        report(result, count, test.acknowledged_count - before)
-        violations += result.violations
-        if result.reached:
-            reached.add(result.failpoint)
-        if result.violations:
-            # What was found is judged once: later rounds would repeat it.
-            break
-    else:
-        violations += test.close()
-    print(f"crash-recovery: failpoints reached: {', '.join(sorted(reached)) or 'none'}")
-    print(f"crash-recovery: error replies during crashes: {dict(test.refusals) or 'none'}")
-    return violations
-
-
-def report(result: Round, count: int, acknowledged: int) -> None:
-    """One line a round, and its violations."""
-    print(
-        f"round {result.number}/{count}: {result.describe()}, {acknowledged} acknowledged, "
-        f"{len(result.violations)} violations",
-        flush=True,
-    )
-    for violation in result.violations[:VIOLATIONS_SHOWN_MAX]:
-        print(f"  VIOLATION {violation}", flush=True)
-    hidden = len(result.violations) - VIOLATIONS_SHOWN_MAX
-    if hidden > 0:
-        print(f"  and {hidden} more", flush=True)
 
 
 if __name__ == "__main__":

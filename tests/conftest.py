@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support.client import Client
+from tests.support.crash_count import crash_count
 from tests.support.servers import ServerProcess, kiwi
 
 # No test is timed: a loaded machine is no reason to fail.
@@ -21,6 +22,12 @@ QUICK_START: Mapping[str, str | int] = {
     "wal-segment-size": "1mb",
     "enable-debug-command": "yes",
 }
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many crashes the sweeps have simulated."""
+    if line := crash_count(terminalreporter):
+        terminalreporter.write_line(line)
 
 
 class StartKiwi(Protocol):

@@ -16,18 +16,24 @@ from unittest.mock import patch
 from kiwi_engine.commit import pipeline
 from kiwi_engine.commit.group import Group
 from kiwi_engine.commit.pipeline import Deliver, Pipeline
-from kiwi_engine.engine import drain, engine, housekeeping, opening
+from kiwi_engine.engine import drain, engine, housekeeping, layout, pressure, widening
+from kiwi_engine.engine.archive import archiver
+from kiwi_engine.engine.backup import backups
+from kiwi_engine.engine.collection import collector, sampler, segment_pass
 from kiwi_engine.engine.engine import Engine
+from kiwi_engine.engine.recovery import opening
 from kiwi_engine.engine.settings import EngineSettings
 from kiwi_engine.engine.store_protocol import Tally
 from kiwi_engine.errors import KiwiError
 from kiwi_engine.fs.protocol import FileSystem
 from kiwi_engine.index.protocol import Index
+from kiwi_engine.testing.given_index import GivenIndex
 from kiwi_engine.vlog.writer import ValueLogSettings
 from kiwi_engine.wal.settings import LogSettings
 
 # About twenty looks at the clock make the second of `everysec`.
 _CLOCK_STEP_NS = 50_000_000
+DIRECTORY = "/data"
 
 
 class SteppedPipeline(Pipeline):
@@ -38,7 +44,7 @@ class SteppedPipeline(Pipeline):
 
     def step(self) -> bool:
         """What the log thread would do next; False if there is nothing."""
-        group, self._ready = self._ready, None
+        group = self._ready.popleft() if self._ready else None
         if group is None and self._sync_due_in_s() > 0:
             return False
         self.busy = True
@@ -51,14 +57,14 @@ class SteppedPipeline(Pipeline):
         return True
 
     def offer(self, group: Group) -> None:
-        if self._ready is not None:
+        if self._ready:
             self.step()
-        self._ready = group
+        self._ready.append(group)
         # As if the log thread were still at the group before: this one may be taken back.
         self.busy = True
 
     def wait_idle(self) -> None:
-        while self._ready is not None:
+        while self._ready:
             self.step()
 
     def close(self) -> None:
@@ -110,6 +116,12 @@ class SteppedJobs:
             self._ended[name] = (name, None, error)
 
 
+def run_one(jobs: object) -> None:
+    """Have the thread of `jobs`, those of a stepped engine, do what it was given."""
+    assert isinstance(jobs, SteppedJobs)
+    jobs.run_one()
+
+
 def open_stepped(
     fs: FileSystem,
     index: Index,
@@ -117,12 +129,21 @@ def open_stepped(
     tally: Tally,
     deliver: Deliver,
 ) -> Engine:
-    """An engine over `/data` that moves only by `step` and `run_one`."""
+    """An engine over `DIRECTORY` that moves only by `step` and `run_one`."""
+    with stepped_threads():
+        return Engine.open(DIRECTORY, settings, tally, deliver, fs, GivenIndex(index))
+
+
+@contextmanager
+def stepped_threads() -> Iterator[None]:
+    """Engines that are opened meanwhile have no threads."""
     with (
         patch.object(engine, "Pipeline", SteppedPipeline),
         patch.object(housekeeping, "BackgroundJobs", SteppedJobs),
+        patch.object(backups, "BackgroundJobs", SteppedJobs),
+        patch.object(archiver, "BackgroundJobs", SteppedJobs),
     ):
-        return Engine.open("/data", settings, tally, deliver, fs, lambda path, settings: index)
+        yield
 
 
 @contextmanager
@@ -133,10 +154,23 @@ def tiny_steps() -> Iterator[None]:
     """
     with (
         patch.object(pipeline, "monotonic_ns", partial(next, count(0, _CLOCK_STEP_NS))),
+        patch.object(pipeline, "wall_ms", partial(next, count(1_000_000_000_000))),
         patch.object(opening, "LogSettings", partial(LogSettings, zero_slice_bytes=70)),
         patch.object(opening, "ValueLogSettings", partial(ValueLogSettings, allocate_bytes=90)),
+        patch.object(layout, "new_identity", lambda: "5" * 32),
         patch.object(drain, "SLICE_KEYS", 2),
+        patch.object(collector, "_SURVEY_INTERVAL_NS", -1),
+        patch.object(collector, "_RETRY_NS", 0),
+        patch.object(collector, "_BATCH_BYTES", 100),
+        patch.object(collector, "_SLICE_BYTES", 40),
+        patch.object(collector, "_IDLE_SLICE_BYTES", 70),
+        patch.object(segment_pass, "_LOOKUP_KEYS", 2),
+        patch.object(sampler, "_INTERVAL_NS", -1),
+        patch.object(drain, "sleep", lambda seconds: None),
         patch.object(housekeeping, "_RELEASE_INTERVAL_NS", -1),
         patch.object(housekeeping, "_DISK_CHECK_NS", -1),
+        patch.object(pressure, "ASSESS_INTERVAL_NS", -1),
+        # Never: its facts are those of a span of time.
+        patch.object(widening, "INTERVAL_NS", 1 << 62),
     ):
         yield

@@ -25,15 +25,19 @@ from kiwi_engine.vlog.separated import LargeValue, Separated
 
 POINTER = bytes(range(20))
 LAYOUT_BYTES = (
-    b'kiwi-engine layout\n{"layout":1,"wal":1,"values":1,"changes":1,"keys":1}\ncrc32c d989e161\n'
+    b'kiwi-engine layout\n{"layout":2,"wal":1,"values":1,"changes":2,"keys":1,'
+    b'"identity":"00112233445566778899aabbccddeeff"}\ncrc32c 4eec95e8\n'
 )
-STATE = IndexState(applied_lsn=258, counters={b"k": 3, b"zero": 0}, discards=b"\x01")
-STATE_BYTES = bytes.fromhex("83 ab6170706c6965645f6c736e cd0102")
+LAYOUT = Layout(identity="00112233445566778899aabbccddeeff")
+STATE = IndexState(
+    applied_lsn=258, reached_lsn=259, counters={b"k": 3, b"zero": 0}, discards=bytes(12)
+)
+STATE_BYTES = bytes.fromhex("84 ab6170706c6965645f6c736e cd0102 ab726561636865645f6c736e cd0103")
 
 
 def test_the_layout_file() -> None:
-    assert encode_layout(Layout()) == LAYOUT_BYTES
-    assert decode_layout(LAYOUT_BYTES, "LAYOUT") == Layout()
+    assert encode_layout(LAYOUT) == LAYOUT_BYTES
+    assert decode_layout(LAYOUT_BYTES, "LAYOUT") == LAYOUT
 
 
 @pytest.mark.parametrize("at", range(len(LAYOUT_BYTES)))
@@ -68,7 +72,9 @@ def test_the_directories_are_durable_before_the_file_that_names_them() -> None:
         "rename LAYOUT",
         "sync-directory data",
     ]
-    assert read_layout(fs, Paths("/data")) == Layout()
+    layout = read_layout(fs, Paths("/data"))
+    assert layout == Layout(identity=layout.identity if layout else "")
+    assert len(layout.identity) == len(LAYOUT.identity)
 
 
 def test_a_directory_of_another_place_has_a_parent() -> None:
@@ -81,12 +87,21 @@ def test_the_state() -> None:
     encoded = encode_state(STATE)
     assert encoded.startswith(STATE_BYTES)
     assert decode_state(encoded) == IndexState(
-        applied_lsn=258, counters={b"k": 3}, discards=b"\x01"
+        applied_lsn=258, reached_lsn=259, counters={b"k": 3}, discards=bytes(12)
     )
     assert decode_state(None) == IndexState()
 
 
-@pytest.mark.parametrize("damaged", [b"", b"\xc1", STATE_BYTES, msgspec.msgpack.encode([1])])
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        b"",
+        b"\xc1",
+        STATE_BYTES,
+        msgspec.msgpack.encode([1]),
+        encode_state(IndexState(discards=bytes(11))),
+    ],
+)
 def test_a_damaged_state_is_corruption(damaged: bytes) -> None:
     with pytest.raises(CorruptionError, match="state is damaged"):
         decode_state(damaged)

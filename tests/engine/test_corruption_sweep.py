@@ -8,9 +8,11 @@ import msgspec
 import pytest
 
 from kiwi_engine.commit.policy import BatchLimits
-from kiwi_engine.errors import CorruptionError
+from kiwi_engine.engine.restore.restore import RestoreOrder
+from kiwi_engine.errors import CorruptionError, LayoutError
 from kiwi_engine.testing.crash_fs import CrashFs
 from kiwi_engine.testing.memory_index import MemoryIndex
+from tests.engine.backup_world import BackupWorld, restore
 from tests.engine.model import KEYS, History, Life, tiny_settings
 from tests.engine.stepped import tiny_steps
 
@@ -76,3 +78,23 @@ def test_no_flipped_byte_gives_a_wrong_value(drained: bool, every: int) -> None:
                     failure.add_note(f"{path}, byte {at}")
                     raise
     assert seen == {"refused", "right", "reported", "torn"}
+
+
+def test_every_flipped_byte_of_a_backup_is_refused() -> None:
+    with tiny_steps():
+        made = BackupWorld(8, tiny_settings(Random(8)))
+        made.live(80)
+        made.back_up()
+        files = {p: c for p, c in made.fs.files().items() if p.startswith("/backup/B")}
+        files |= {p: c for p, c in made.fs.files().items() if p.startswith("/backup/files/")}
+        assert len(files) >= 4, "the manifest, the index, both logs"
+        for path, content in files.items():
+            for at in range(len(content)):
+                damaged = bytearray(content)
+                damaged[at] ^= 0xFF
+                made.fs.overwrite(path, bytes(damaged))
+                with pytest.raises((CorruptionError, LayoutError)):
+                    order = RestoreOrder(source="/backup", target="/restored")
+                    restore(made.fs, order, made.settings)
+                assert not made.fs.exists("/restored"), (path, at)
+            made.fs.overwrite(path, content)

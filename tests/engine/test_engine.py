@@ -112,6 +112,18 @@ def test_damage_is_refused_and_nothing_is_changed() -> None:
     assert index.durable == {}
 
 
+def test_a_record_that_makes_no_sense_is_refused_with_its_place() -> None:
+    life = new_life()
+    commit(life, ("put", b"a0", b"value"))
+    life.engine.opened.log.append(b"no changes, but a right checksum")
+    fs = life.fs.restart()
+    before = fs.files()
+    with pytest.raises(CorruptionError, match="not a changes payload") as caught:
+        Life(fs, MemoryIndex(), SETTINGS, life.history)
+    assert (caught.value.path, caught.value.offset > 20) == ("/data/wal/0000000001.wal", True)
+    assert fs.files() == before
+
+
 def test_missing_log_segments_are_refused_by_their_lsns() -> None:
     life = new_life()
     for number in range(12):

@@ -6,35 +6,44 @@ import itertools
 
 import pytest
 
-from kiwi_engine.engine import recovery
-from kiwi_engine.engine.recovery import Case, LogEnding, RecoveryFacts, classify
+from kiwi_engine.engine.recovery import cases as recovery
+from kiwi_engine.engine.recovery.cases import Case, LogEnding, RecoveryFacts, classify
 
 
 @pytest.mark.parametrize(
     ("facts", "letter", "next_lsn"),
     [
-        (RecoveryFacts("clean", 0, 0, 0), "A", 1),
-        (RecoveryFacts("clean", 1, 5, 0), "B", 6),
-        (RecoveryFacts("clean", 1, 5, 5), "B", 6),
-        (RecoveryFacts("clean", 3, 9, 2), "B", 10),
-        (RecoveryFacts("clean", 3, 9, 5), "B", 10),
-        (RecoveryFacts("clean", 0, 0, 7), "C", 8),
-        (RecoveryFacts("torn", 0, 0, 0), "D", 1),
-        (RecoveryFacts("torn", 0, 0, 7), "D", 8),
-        (RecoveryFacts("torn", 1, 5, 0), "D", 6),
-        (RecoveryFacts("torn", 1, 5, 9), "D", 10),
-        (RecoveryFacts("clean", 1, 5, 9), "E", 10),
-        (RecoveryFacts("clean", 2, 5, 0), "F", 0),
-        (RecoveryFacts("torn", 9, 9, 7), "F", 0),
-        (RecoveryFacts("corruption", 0, 0, 0), "G", 0),
-        (RecoveryFacts("corruption", 1, 5, 5), "G", 0),
-        (RecoveryFacts("corruption", 9, 9, 7), "G", 0),
+        (RecoveryFacts("clean", 0, 0, 0, 0, 1), "A", 1),
+        (RecoveryFacts("clean", 1, 5, 0, 0, 1), "B", 6),
+        (RecoveryFacts("clean", 1, 5, 5, 5, 1), "B", 6),
+        (RecoveryFacts("clean", 3, 9, 2, 2, 1), "B", 10),
+        (RecoveryFacts("clean", 3, 9, 5, 5, 1), "B", 10),
+        (RecoveryFacts("clean", 0, 0, 7, 7, 1), "C", 8),
+        (RecoveryFacts("torn", 0, 0, 0, 0, 1), "D", 1),
+        (RecoveryFacts("torn", 0, 0, 7, 7, 1), "D", 8),
+        (RecoveryFacts("torn", 1, 5, 0, 0, 1), "D", 6),
+        (RecoveryFacts("torn", 1, 5, 5, 5, 1), "D", 6),
+        (RecoveryFacts("clean", 1, 5, 9, 9, 1), "E", 0),
+        (RecoveryFacts("torn", 1, 5, 9, 9, 1), "E", 0),
+        (RecoveryFacts("clean", 1, 5, 3, 6, 1), "E", 0),
+        (RecoveryFacts("clean", 1, 6, 3, 6, 1), "B", 7),
+        (RecoveryFacts("clean", 0, 0, 3, 4, 2), "E", 0),
+        (RecoveryFacts("torn", 0, 0, 0, 4, 1), "E", 0),
+        (RecoveryFacts("clean", 2, 5, 0, 0, 1), "F", 0),
+        (RecoveryFacts("torn", 9, 9, 7, 7, 1), "F", 0),
+        (RecoveryFacts("clean", 0, 0, 0, 0, 2), "F", 0),
+        (RecoveryFacts("torn", 0, 0, 0, 0, 2), "F", 0),
+        (RecoveryFacts("clean", 0, 0, 7, 7, 0), "F", 0),
+        (RecoveryFacts("clean", 0, 0, 0, 0, 0), "A", 1),
+        (RecoveryFacts("corruption", 0, 0, 0, 0, 1), "G", 0),
+        (RecoveryFacts("corruption", 1, 5, 5, 5, 1), "G", 0),
+        (RecoveryFacts("corruption", 9, 9, 7, 7, 1), "G", 0),
     ],
 )
 def test_each_row(facts: RecoveryFacts, letter: str, next_lsn: int) -> None:
     case = classify(facts)
     assert (case.letter, case.next_lsn) == (letter, next_lsn)
-    assert case.refuses == (letter in "FG")
+    assert case.refuses == (letter in "EFG")
     assert case.repairs_tail == (letter == "D")
 
 
@@ -42,9 +51,11 @@ def all_cases() -> list[tuple[RecoveryFacts, Case]]:
     endings: tuple[LogEnding, ...] = ("clean", "torn", "corruption")
     spans = [(0, 0), *((a, b) for a in range(1, 5) for b in range(a, 5))]
     found = []
-    for ending, (first, last), applied in itertools.product(endings, spans, range(6)):
-        facts = RecoveryFacts(ending, first, last, applied)
-        found.append((facts, classify(facts)))
+    product = itertools.product(endings, spans, range(6), range(3), range(3))
+    for ending, (first, last), applied, beyond, segment in product:
+        if segment or not first:
+            facts = RecoveryFacts(ending, first, last, applied, applied + beyond, segment)
+            found.append((facts, classify(facts)))
     return found
 
 
@@ -53,16 +64,25 @@ def test_an_accepted_case_never_uses_an_lsn_twice_and_never_skips_a_record() -> 
         if not case.refuses:
             assert case.next_lsn == max(facts.last_lsn, facts.applied_lsn) + 1
             assert not facts.first_lsn or facts.first_lsn <= facts.applied_lsn + 1
+            assert case.next_lsn > facts.reached_lsn
 
 
 def test_missing_records_and_damage_are_refused_and_nothing_else() -> None:
     for facts, case in all_cases():
-        is_missing = facts.first_lsn > facts.applied_lsn + 1
-        assert case.refuses == (is_missing or facts.ending == "corruption")
+        if facts.first_lsn:
+            is_whole = (
+                facts.first_lsn <= facts.applied_lsn + 1 and facts.last_lsn >= facts.reached_lsn
+            )
+        else:
+            # An engine that has written anything into its index has a log; one that has not still
+            # has the beginning of it.
+            has_files = facts.first_segment > 0 if facts.applied_lsn else facts.first_segment < 2
+            is_whole = has_files and facts.applied_lsn == facts.reached_lsn
+        assert case.refuses == (not is_whole or facts.ending == "corruption")
 
 
 def test_missing_records_are_named() -> None:
-    meaning = classify(RecoveryFacts("clean", 9, 12, 5)).meaning
+    meaning = classify(RecoveryFacts("clean", 9, 12, 5, 5, 1)).meaning
     assert meaning == ("records 6 to 8 are missing: the log begins at 9, the index ends at 5")
 
 

@@ -26,6 +26,7 @@ from tests.engine.model import (
     tiny_settings,
 )
 from tests.engine.stepped import tiny_steps
+from tests.engine.views import Views
 
 VALUES = st.binary(max_size=8) | st.sampled_from([b"z" * 15, b"z" * 16, b"z" * 90])
 KEY = st.sampled_from(KEYS)
@@ -53,6 +54,7 @@ class EngineMachine(RuleBasedStateMachine):
         self.life = Life(
             CrashFs(sector_bytes=sector_bytes), MemoryIndex(), settings_of_engine, History()
         )
+        self.views = Views(self.life)
 
     @rule(changes=st.lists(CHANGE, min_size=1, max_size=4))
     def write(self, changes: list[Change]) -> None:
@@ -74,6 +76,14 @@ class EngineMachine(RuleBasedStateMachine):
     def background_thread(self) -> None:
         self.life.jobs.run_one()
 
+    @rule(seed=st.integers(0, 1 << 16))
+    def snapshot(self, seed: int) -> None:
+        self.views.step(Random(seed))
+
+    @rule(share=st.sampled_from([0.0, 0.3, 1.0]))
+    def collect(self, share: float) -> None:
+        self.life.engine.collector.collect(share)
+
     @precondition(lambda self: self.life.engine.store.draining is None)
     @rule()
     def seal(self) -> None:
@@ -86,6 +96,7 @@ class EngineMachine(RuleBasedStateMachine):
     @rule()
     def close_and_open(self) -> None:
         life, current = self.life, self.life.current
+        self.views.close()
         life.close()
         self._open(life.fs, MemoryIndex(life.index.durable), current)
         assert self.life.current == current
@@ -120,7 +131,7 @@ class EngineMachine(RuleBasedStateMachine):
         life = Life(fs, index, self.life.settings, before.copy())
         check_recovered(life, before, lower_bound=lower_bound)
         life.history = before.as_found(life)
-        self.life = life
+        self.life, self.views = life, Views(life)
 
 
 TestEngineMachine = EngineMachine.TestCase

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from kiwi_engine.engine.inspect_index import read_state
-from kiwi_engine.engine.salvage_index import Gap, IndexDamage, open_index, surviving_entries
+from kiwi_engine.engine.inspection.index import read_state
+from kiwi_engine.engine.salvage.index import Gap, IndexDamage, open_index, surviving_entries
 from kiwi_engine.index.rocks import RocksIndex
 from kiwi_engine.index.settings import IndexSettings
 from tests.cli.data_directory import cut, flip

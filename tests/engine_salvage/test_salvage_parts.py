@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from kiwi_engine.cli.salvage import KEY_RULES
-from kiwi_engine.engine.inspect_progress import Silent
-from kiwi_engine.engine.salvage import salvage_directory
-from kiwi_engine.engine.salvage_log import SurvivingLog
-from kiwi_engine.engine.salvage_plan import SalvageFacts, healing_start, plan_salvage
+from kiwi_engine.engine.inspection.progress import Silent
+from kiwi_engine.engine.salvage.log import SurvivingLog
+from kiwi_engine.engine.salvage.plan import SalvageFacts, healing_start, plan_salvage
+from kiwi_engine.engine.salvage.salvage import salvage_directory
 from kiwi_engine.fs.posix import PosixFile, PosixFileSystem
 from kiwi_engine.fs.segment_format import CleanEnd, Corruption
 from kiwi_engine.keyspace.encoding import data_key, expiry_key, namespace_prefix, string_value
@@ -27,16 +27,22 @@ GROUPS = 700
 @pytest.mark.parametrize(
     ("facts", "uses_index", "from_lsn"),
     [
-        (SalvageFacts("usable", 9, 5, False), True, 10),
-        (SalvageFacts("usable", 9, 0, True), True, 10),
-        (SalvageFacts("usable", 0, 1, True), True, 1),
-        (SalvageFacts("usable", 0, 0, True), True, 1),
-        (SalvageFacts("usable", None, 0, True), True, 1),
-        (SalvageFacts("usable", None, 5, True), True, 5),
-        (SalvageFacts("usable", None, 1, False), False, 1),
-        (SalvageFacts("unusable", None, 1, False), False, 1),
-        (SalvageFacts("absent", None, 1, True), False, 1),
-        (SalvageFacts("absent", None, 0, True), False, 1),
+        (SalvageFacts("usable", 9, 9, 5, 0, False), True, 10),
+        (SalvageFacts("usable", 9, 9, 0, 0, True), True, 10),
+        (SalvageFacts("usable", 9, 12, 5, 12, True), True, 10),
+        (SalvageFacts("usable", 9, 12, 5, 11, False), True, 10),
+        (SalvageFacts("usable", 9, 12, 1, 12, False), True, 10),
+        (SalvageFacts("usable", 9, 12, 1, 11, False), False, 1),
+        (SalvageFacts("usable", 9, 12, 1, 9, False), False, 1),
+        (SalvageFacts("usable", 9, 12, 1, 8, False), True, 10),
+        (SalvageFacts("usable", 0, 0, 1, 0, True), True, 1),
+        (SalvageFacts("usable", 0, 0, 0, 0, True), True, 1),
+        (SalvageFacts("usable", None, 0, 0, 0, True), True, 1),
+        (SalvageFacts("usable", None, 0, 5, 0, True), True, 5),
+        (SalvageFacts("usable", None, 0, 1, 0, False), False, 1),
+        (SalvageFacts("unusable", None, 0, 1, 0, False), False, 1),
+        (SalvageFacts("absent", None, 0, 1, 0, True), False, 1),
+        (SalvageFacts("absent", None, 0, 0, 0, True), False, 1),
     ],
 )
 def test_the_plan(facts: SalvageFacts, uses_index: bool, from_lsn: int) -> None:
@@ -47,13 +53,13 @@ def test_the_plan(facts: SalvageFacts, uses_index: bool, from_lsn: int) -> None:
 @pytest.mark.parametrize(
     "facts",
     [
-        SalvageFacts("usable", 0, 2, True),
-        SalvageFacts("usable", None, 5, False),
-        SalvageFacts("usable", None, 0, False),
-        SalvageFacts("unusable", None, 5, True),
-        SalvageFacts("unusable", None, 0, True),
-        SalvageFacts("absent", None, 5, True),
-        SalvageFacts("absent", None, 0, False),
+        SalvageFacts("usable", 0, 0, 2, 0, True),
+        SalvageFacts("usable", None, 0, 5, 0, False),
+        SalvageFacts("usable", None, 0, 0, 0, False),
+        SalvageFacts("unusable", None, 0, 5, 0, True),
+        SalvageFacts("unusable", None, 0, 0, 0, True),
+        SalvageFacts("absent", None, 0, 5, 0, True),
+        SalvageFacts("absent", None, 0, 0, 0, False),
     ],
 )
 def test_what_is_refused(facts: SalvageFacts) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import threading
 from collections import Counter as Tally
+from queue import Queue
 from typing import Any, Final
 
 from kiwi_engine import clock
-from kiwi_engine.testing.oracle import Counter, Stream
+from kiwi_engine.testing.oracle import Counter, Passage, Stream
 from tests.support.client import Client, ErrorReply, encode
 from tests.support.workload import Request, Workload
 
@@ -49,6 +50,11 @@ class SharedCounter:
         with self._lock:
             return self._counter.settle(value)
 
+    def bounds(self) -> tuple[int, int]:
+        """The least and the most that the counter can be now."""
+        with self._lock:
+            return self._counter.bounds()
+
 
 class CrashClient:
     """Call `start`, and `finish` after the crash; then judge `stream` by what is read back."""
@@ -65,6 +71,8 @@ class CrashClient:
         self._counter = counter
         self._may_disconnect = may_disconnect
         self._stopping = threading.Event()
+        # Where whoever makes a backup waits for a passage.
+        self._passages: Queue[Passage] | None = None
         self._thread: threading.Thread | None = None
 
     def start(self, port: int) -> None:
@@ -82,6 +90,10 @@ class CrashClient:
             self._thread.join()
             self._thread = None
 
+    def follow(self, passages: Queue[Passage]) -> None:
+        """Put a passage that begins soon into `passages`; ends with `stream.unfollow`."""
+        self._passages = passages
+
     @property
     def running(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
@@ -90,6 +102,7 @@ class CrashClient:
         try:
             with client:
                 while not self._stopping.is_set():
+                    self._follow_if_asked()
                     self._burst(client)
                     self._settle_doubts(client)
                     self.bursts_done += 1
@@ -100,6 +113,12 @@ class CrashClient:
         except OSError as error:
             if not self._may_disconnect:
                 self._violation(f"the connection was lost: {error}")
+
+    def _follow_if_asked(self) -> None:
+        """Between two bursts, when everything is answered and nothing in doubt."""
+        passages, self._passages = self._passages, None
+        if passages is not None:
+            passages.put(self.stream.follow())
 
     def _burst(self, client: Client) -> None:
         requests = self._workload.burst()

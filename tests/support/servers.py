@@ -6,6 +6,7 @@ by its own process id or group, so that a test never touches a process it did no
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import shutil
@@ -14,7 +15,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Final, Self
 
 from kiwi_engine import clock
@@ -137,6 +138,12 @@ class ServerProcess:
             self.kill()
             raise
 
+    def pause(self) -> None:
+        """SIGSTOP the main process and all its children, if it runs; then `kill` it."""
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGSTOP)
+
     def kill(self) -> None:
         """SIGKILL the main process and all its children at once."""
         if self.process is None:
@@ -155,12 +162,7 @@ class ServerProcess:
             self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *details: object) -> None:
         self.kill()
 
 

@@ -22,10 +22,23 @@ def why_not() -> str:
     return "" if result.returncode == 0 else f"ptrace is not permitted: {result.stderr.strip()}"
 
 
+def threads(process_id: int, name: str) -> list[int]:
+    """The threads of a process whose name begins with `name`."""
+    paths = Path(f"/proc/{process_id}/task").iterdir()
+    return [int(path.name) for path in paths if (path / "comm").read_text().startswith(name)]
+
+
 @contextmanager
-def attached(process_id: int, options: Sequence[str], output: Path) -> Iterator[None]:
-    """Trace all threads of a process while the block runs; the trace is complete behind it."""
-    words = ["strace", "-f", "-o", str(output), *options, "-p", str(process_id)]
+def attached(
+    process_id: int, options: Sequence[str], output: Path, threads: Sequence[int] = ()
+) -> Iterator[None]:
+    """Trace a process while the block runs; the trace is complete behind it.
+
+    All of its threads, also those to come, or just those that are given.
+    """
+    words = ["strace", "-o", str(output), *options]
+    words += [word for thread in threads for word in ("-p", str(thread))]
+    words += [] if threads else ["-f", "-p", str(process_id)]
     trace = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
     assert trace.stderr is not None
     # One line for all threads.

@@ -9,7 +9,14 @@ import pytest
 from kiwi_engine.errors import CorruptionError, DiskFullError, EnginePoisonedError
 from kiwi_engine.testing.crash_fs import CrashFs
 from kiwi_engine.testing.fault_plan import FAULTS, FailAt
-from tests.sweeps.logs import Entries, Logs, Shape, make_directories, recover_and_judge
+from tests.sweeps.logs import (
+    Entries,
+    Logs,
+    Shape,
+    make_directories,
+    recover_again,
+    recover_and_judge,
+)
 
 OPERATIONS_MAX = 150
 
@@ -46,10 +53,11 @@ def _reopen_and_judge(fs: CrashFs, logs: Logs, submitted: dict[int, Entries]) ->
     """After a failed sync, the first recovery may find its log in the page cache only."""
     args = (logs.shape, submitted, logs.acked, logs.released)
     try:
-        recover_and_judge(fs, *args)
+        recovered = recover_and_judge(fs, *args)
     except CorruptionError as refusal:
         assert "open it again" in refusal.reason
-        recover_and_judge(fs, *args)
+        recovered = recover_and_judge(fs, *args)
+    recover_again(recovered)
 
 
 @pytest.mark.parametrize("lasting", [False, True])

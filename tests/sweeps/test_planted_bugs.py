@@ -7,22 +7,23 @@ nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import pytest
 
 from kiwi_engine.checksum import crc32c
-from kiwi_engine.errors import CorruptionError
 from kiwi_engine.fs import segment_file
-from kiwi_engine.fs.protocol import File
+from kiwi_engine.fs.protocol import File, FileSystem
 from kiwi_engine.fs.segment_format import CleanEnd, Corruption, Ending
 from kiwi_engine.testing.crash_fs import CrashFs
+from kiwi_engine.vlog import reader as value_reader
 from kiwi_engine.vlog.writer import ValueLogWriter
 from kiwi_engine.wal import reader as reader_module
 from kiwi_engine.wal import writer as writer_module
 from kiwi_engine.wal.format import (
     RECORD_HEADER_BYTES,
+    TERMINATOR,
     WAL,
     Record,
     checksum_seed,
@@ -32,10 +33,11 @@ from kiwi_engine.wal.pool import SegmentPool
 from kiwi_engine.wal.reader import LogPosition, LogReader
 from kiwi_engine.wal.segment import SegmentReader
 from kiwi_engine.wal.writer import LogWriter
-from tests.sweeps.logs import LostError, Shape
-from tests.sweeps.sweep import Sweep
+from tests.sweeps import logs as logs_module
+from tests.sweeps.log_sweep import LogSweep
+from tests.sweeps.logs import Shape
+from tests.sweeps.planted import Patch, require_found
 
-SEEDS: Final = range(1, 13)
 ALWAYS: Final = Shape(
     segment_bytes=256,
     value_segment_bytes=400,
@@ -107,40 +109,58 @@ def _any_intact_record(segment: SegmentReader, offset: int, expected_lsn: int) -
     return Record(expected_lsn or header.lsn, payload, segment.path, offset, header.synced)
 
 
-PLANTED: Final[dict[str, tuple[Shape, Any, str, Any]]] = {
-    "acknowledged before the sync": (ALWAYS, LogWriter, "sync", _pretend_sync),
-    "rotated without a sync": (EVERYSEC, LogWriter, "_rotate", _rotate_unsynced),
-    "names never synced": (ALWAYS, CrashFs, "sync_directory", _no_sync_directory),
-    "removals not in order": (ALWAYS, SegmentPool, "_give_up", _give_up_in_any_order),
-    "named before durable": (ALWAYS, segment_file, "_fill_new", _fill_unsynced),
-    "values not synced": (ALWAYS, ValueLogWriter, "sync", _sync_no_values),
-    "records without values replayed": (ALWAYS, LogReader, "unconfirmed", _no_records),
-    "recovered records not synced": (EVERYSEC, LogWriter, "_resume", _resume_unsynced),
+def _any_checksum(segment: SegmentReader, offset: int, expected_lsn: int) -> Record | str:
+    data = segment._ahead.read(RECORD_HEADER_BYTES, offset)
+    if len(data) < RECORD_HEADER_BYTES or data == TERMINATOR:
+        return ""
+    header = decode_record_header(data)
+    if header.segment != segment.number or (expected_lsn and header.lsn != expected_lsn):
+        return "not a record of this place"
+    payload = segment._ahead.read(header.length, offset + RECORD_HEADER_BYTES)
+    return Record(header.lsn, payload, segment.path, offset, header.synced)
+
+
+def _its_own_checksum(entry: bytes) -> int:
+    return int.from_bytes(entry[:4], "little")
+
+
+def _leave_the_tail(fs: FileSystem, path: str, offset: int) -> int:
+    return 0
+
+
+EQUAL: Final = msgspec.structs.replace(ALWAYS, equal_sizes=True)
+EQUAL_EVERYSEC: Final = msgspec.structs.replace(EVERYSEC, equal_sizes=True)
+PLANTED: Final[dict[str, tuple[Shape, *tuple[Patch, ...]]]] = {
+    "acknowledged before the sync": (ALWAYS, (LogWriter, "sync", _pretend_sync)),
+    "rotated without a sync": (EVERYSEC, (LogWriter, "_rotate", _rotate_unsynced)),
+    "names never synced": (ALWAYS, (CrashFs, "sync_directory", _no_sync_directory)),
+    "removals not in order": (ALWAYS, (SegmentPool, "_give_up", _give_up_in_any_order)),
+    "named before durable": (ALWAYS, (segment_file, "_fill_new", _fill_unsynced)),
+    "values not synced": (ALWAYS, (ValueLogWriter, "sync", _sync_no_values)),
+    "records without values replayed": (ALWAYS, (LogReader, "unconfirmed", _no_records)),
+    # Both logs are synced, but a rotation makes records durable in front of what they point to.
+    "values after the log": (msgspec.structs.replace(EVERYSEC, values_first=False),),
+    "recovered records not synced": (EVERYSEC, (LogWriter, "_resume", _resume_unsynced)),
     "stale records taken for new ones": (
-        msgspec.structs.replace(ALWAYS, equal_sizes=True),
-        SegmentReader,
-        "_record_at",
-        _any_intact_record,
+        EQUAL,
+        (SegmentReader, "_record_at", _any_intact_record),
+        # What else keeps stale records out of sight has to go, too.
+        (writer_module, "TERMINATOR", b""),
     ),
+    "a torn tail not cleared": (EQUAL_EVERYSEC, (logs_module, "repair_tail", _leave_the_tail)),
+    "records without a checksum": (ALWAYS, (SegmentReader, "_record_at", _any_checksum)),
+    "values without a checksum": (ALWAYS, (value_reader, "entry_checksum", _its_own_checksum)),
     "unsynced records called corrupt": (
         EVERYSEC,
-        reader_module,
-        "judge_end",
-        _any_later_record_is_corruption,
+        (reader_module, "judge_end", _any_later_record_is_corruption),
     ),
 }
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", PLANTED)
 def test_planted_bug_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    shape, *replacement = PLANTED[name]
-    monkeypatch.setattr(*replacement)
-    if name.startswith("stale"):
-        # What else keeps stale records out of sight has to go, too.
-        monkeypatch.setattr(writer_module, "TERMINATOR", b"")
-    for seed in SEEDS:
-        try:
-            Sweep(seed, every=1, shape=shape).run(lives=3, steps=15)
-        except (LostError, CorruptionError):
-            return
-    pytest.fail(f"{len(SEEDS)} seeds did not find it")
+    shape, *patches = PLANTED[name]
+    for patch in patches:
+        monkeypatch.setattr(*patch)
+    require_found(lambda seed: LogSweep(seed, every=1, shape=shape), lives=3, steps=15)

@@ -7,23 +7,31 @@ from typing import Final
 
 from kiwi_engine.testing.crash_fs import CrashFs
 from kiwi_engine.testing.fault_plan import LosePowerAt, Operation, PowerLossError
-from tests.sweeps.logs import Entries, Logs, Shape, make_directories, recover_and_judge
+from tests.sweeps.judged import Judged, judging
+from tests.sweeps.logs import (
+    Entries,
+    Logs,
+    Shape,
+    make_directories,
+    recover_again,
+    recover_and_judge,
+)
 
 KEEP_SHARES: Final = (0.0, 0.3, 1.0)
 
 
-class Sweep:
-    """One seeded run of several process lives. `crashes` counts the states that were judged.
+class LogSweep:
+    """One seeded run of several process lives. `judged` counts the states that were judged.
 
     Before every `every`-th operation the disk is cut off in each of the ways of `KEEP_SHARES`,
-    with and without torn sectors, and the remains are judged; the run itself goes on. Now and then
+    with or without torn sectors, and the remains are judged; the run itself goes on. Now and then
     the recovery of the remains loses its power, too.
     """
 
     def __init__(self, seed: int, every: int, shape: Shape | None = None) -> None:
         self.random = Random(seed)
         self.every = every
-        self.crashes = 0
+        self.judged = Judged()
         self.sector_bytes = self.random.choice([8, 32, 64]) if shape is None else 64
         self.shape = shape or Shape.choose(self.random)
         self.submitted: dict[int, Entries] = {}
@@ -50,8 +58,11 @@ class Sweep:
         return fs.crash(self.random.getrandbits(32), self.random.choice(KEEP_SHARES))
 
     def _before(self, operation: Operation) -> None:
-        if operation.number % self.every:
-            return
+        if operation.number % self.every == 0:
+            with judging():
+                self._crash_now()
+
+    def _crash_now(self) -> None:
         logs = self.logs
         assert logs is not None
         for keep in KEEP_SHARES:
@@ -59,15 +70,15 @@ class Sweep:
             survivor = logs.fs.crash(self.random.getrandbits(32), keep, torn=torn)
             if self.random.random() < 0.2:
                 survivor = self._crash_recovery(survivor, keep)
-            recover_and_judge(
-                survivor,
-                self.shape,
-                self.submitted,
-                logs.acked,
-                logs.released,
-                thorough=self.random.random() < 0.25,
-            )
-            self.crashes += 1
+            thorough = self.random.random() < 0.25
+            if self.judged.is_new(survivor.fingerprint(), logs.acked, logs.released):
+                self._judge(survivor, logs, thorough)
+
+    def _judge(self, survivor: CrashFs, logs: Logs, thorough: bool) -> None:
+        promises = self.shape, self.submitted, logs.acked, logs.released
+        recovered = recover_and_judge(survivor, *promises)
+        if thorough:
+            self.judged.is_new(recover_again(recovered), logs.acked, logs.released)
 
     def _crash_recovery(self, fs: CrashFs, keep: float) -> CrashFs:
         """The power fails again while the remains are recovered."""
@@ -75,7 +86,6 @@ class Sweep:
         try:
             Logs(fs, self.shape, dict(self.submitted), self.logs.released if self.logs else 0)
         except PowerLossError:
-            self.crashes += 1
             return fs.crash(self.random.getrandbits(32), keep)
         fs.watch = None
         return fs
