@@ -123,8 +123,8 @@ def storage_process() -> None:
     reply = reply_frame()
     measure("encode frame of replies", count, lambda: encode_frame(reply))
     changes = physical_changes(count)
-    measure("encode log record", count, lambda: encode_changes([], changes))
-    payload = encode_changes([], changes)
+    measure("encode log record", count, lambda: encode_changes(_NOW_MS, [], changes))
+    payload = encode_changes(_NOW_MS, [], changes)
     measure("decode log record (recovery)", count, lambda: decode_changes(payload))
 
 
