@@ -7,7 +7,7 @@ it does not matter who answers, or when: a local command behind a stored one wai
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 
 class Slot:
@@ -52,18 +52,17 @@ class Slot:
         self.reply = encoded
         self.line.advance()
 
-    def split(self, keep: Callable[[list[bytes]], bool], answer: bytes) -> list[Slot]:
-        """Answer the commands that `keep` rejects; the others get slots of their own, returned."""
-        kept = [keep(words) for words in self.commands]
-        if all(kept):
+    def split(self, answers: Sequence[bytes | None]) -> list[Slot]:
+        """Answer each command; those without an answer get slots of their own, returned."""
+        if not any(answers):
             return [self]
         share = self.bytes // len(self.commands)
         parts = []
-        for words, is_kept in zip(self.commands, kept, strict=True):
+        for words, answer in zip(self.commands, answers, strict=True):
             part = Slot(self.line, [words], self.db, self.resp3, share)
             part.is_silent = self.is_silent
             part.deadline_ns = self.deadline_ns
-            part.reply = None if is_kept else answer
+            part.reply = answer
             parts.append(part)
         self.line.replace(self, parts)
         return [part for part in parts if part.reply is None]

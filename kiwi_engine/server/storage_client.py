@@ -7,15 +7,16 @@ It is bounded in requests and bytes: above the high-water mark the connections t
 to stop reading from their sockets; at half of it they go on, and each of them as soon as all of its
 own runs are answered: those who read are served, a run at a time, while the channel is full of
 writes of others that may have to wait long. What was not sent when the storage runtime died is sent
-to its successor. What was sent and not answered is asked again if it only reads; a write is
-answered `UNKNOWN`, because it may have been made: it is never repeated.
+to its successor. What was sent and not answered is asked again if it only reads and its connection
+had sent no write behind it; a write is answered `UNKNOWN`, because it may have been made: it is
+never repeated.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 from kiwi_engine.channel.frames import Query, Request, Run
@@ -27,6 +28,9 @@ from kiwi_engine.resp import reply
 from kiwi_engine.server.slots import ReplyLine, Slot
 
 UNKNOWN_OUTCOME: Final = reply.error(UnknownOutcomeError("the storage runtime did not answer").text)
+READ_TOO_LATE: Final = reply.error(
+    "TIMEOUT the storage runtime stopped before it answered, and a later write may have been made"
+)
 TIMED_OUT: Final = reply.error("TIMEOUT the storage runtime did not answer in time")
 
 
@@ -212,9 +216,10 @@ class StorageClient:
         self._link = None
         pending, self._pending = self._pending, {}
         retried: list[Slot] = []
-        for slot in pending.values():
+        slots = list(pending.values())
+        for slot, answers in zip(slots, answers_without_storage(slots), strict=True):
             self._settle(slot)
-            retried += slot.split(_is_read, UNKNOWN_OUTCOME)
+            retried += slot.split(answers)
         for slot in retried:
             self._owe(slot)
         self._outgoing.extendleft(reversed(retried))
@@ -247,6 +252,26 @@ class StorageClient:
                 for words in slot.commands
             )
         )
+
+
+def answers_without_storage(slots: Sequence[Slot]) -> list[list[bytes | None]]:
+    """What the commands of runs that were sent, and never answered, are answered (pure).
+
+    None: to be asked again. Not so a read in front of a write of its own connection: that write may
+    have been made, and the read would show it.
+    """
+    writers: set[ReplyLine] = set()
+    found: list[list[bytes | None]] = []
+    for slot in reversed(slots):
+        answers: list[bytes | None] = []
+        for words in reversed(slot.commands):
+            if not _is_read(words):
+                writers.add(slot.line)
+                answers.append(UNKNOWN_OUTCOME)
+            else:
+                answers.append(READ_TOO_LATE if slot.line in writers else None)
+        found.append(answers[::-1])
+    return found[::-1]
 
 
 def _is_read(words: list[bytes]) -> bool:

@@ -56,7 +56,7 @@ def test_a_split_run_keeps_its_place_and_its_order(
     behind = [Slot(line, [[kind] for kind in other]) for other in others]
     for each in (before, slot, *behind):
         line.append(each)
-    kept = slot.split(lambda words: words[0] == b"r", b"U")
+    kept = slot.split([None if kind == b"r" else b"U" for kind in kinds])
     assert [part.commands for part in kept] == (
         [[[b"r"]]] * kinds.count(b"r") if b"w" in kinds else [slot.commands]
     )
