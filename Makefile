@@ -41,7 +41,7 @@ test: check tools ## everything: check, crash rounds, then all tests
 	$(PYTHON) scripts/crash_recovery.py --rounds $(TEST_ROUNDS) --victim storage
 	$(PYTHON) scripts/crash_recovery.py --rounds $(TEST_ROUNDS) --victim embedded
 	$(PYTHON) scripts/power_failure.py --rounds $(TEST_ROUNDS)
-	$(PYTHON) -m pytest -n $(WORKERS)
+	$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal
 
 crash: .venv/dev.stamp ## kill and recover, many times (ROUNDS=200)
 	$(PYTHON) scripts/crash_recovery.py --rounds $(ROUNDS) $(ARGS)

@@ -159,7 +159,7 @@ def test_a_small_group_may_be_held_back_and_a_full_one_is_not() -> None:
 
 def test_the_wait_of_a_small_group_ends() -> None:
     recorder = Recorder()
-    with running(recorder, UNLIMITED._replace(wait_ns=1_000_000)) as pipeline:
+    with running(recorder, UNLIMITED._replace(wait_ns=50_000_000)) as pipeline:
         pipeline.offer(group(1))
         pipeline.wait_idle()
     assert recorder.delivered == [(1, None)]
