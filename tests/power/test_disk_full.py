@@ -109,6 +109,8 @@ def test_the_reserve_is_kept(disk: Disk) -> None:
         writer = NumberedWriter(client, LARGE, pipeline=20)
         writer.write_many(20)
         disk.fill(leave_bytes=15 * MEBIBYTE)
+        # It looks once a second; who writes fast enough meanwhile fills the disk all the same.
+        wait_until(lambda: client.info()["writes_refused"] == "1", "INFO to say so")
         error = writer.write_until_refused()
         check_refusal(error)
         assert "disk-reserve" in str(error)
