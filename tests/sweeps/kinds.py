@@ -6,57 +6,35 @@ A seed of a kind is one run of a second or so, the same each time.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from tests.engine.backup_sweep import BackupSweep, RestoreSweep
 from tests.engine.sweep import CollectionSweep, EngineSweep, RecoverySweep
+from tests.sweeps.judged import Judged
 from tests.sweeps.log_sweep import LogSweep
 
 
-def _logs(seed: int) -> int:
-    sweep = LogSweep(seed, every=2)
-    sweep.run(lives=3, steps=25)
-    return sweep.judged.count
+class Sweep(Protocol):
+    """A seeded run that counts the crashes it recovered from and judged."""
+
+    judged: Judged
+
+    def run(self, lives: int, steps: int) -> None: ...
 
 
-def _engine(seed: int) -> int:
-    sweep = EngineSweep(seed, every=3)
-    sweep.run(lives=3, steps=30)
-    return sweep.judged.count
-
-
-def _recovery(seed: int) -> int:
-    sweep = RecoverySweep(seed, every=20)
-    sweep.run(lives=3, steps=30)
-    return sweep.judged.count
-
-
-def _collection(seed: int) -> int:
-    sweep = CollectionSweep(seed, every=20)
-    sweep.run(lives=2, steps=300)
-    return sweep.judged.count
-
-
-def _backup(seed: int) -> int:
-    sweep = BackupSweep(seed, every=20)
-    sweep.run(lives=2, steps=200)
-    return sweep.judged.count
-
-
-def _restore(seed: int) -> int:
-    sweep = RestoreSweep(seed)
-    sweep.run(lives=1, steps=150)
+def _judged(sweep: Sweep, lives: int, steps: int) -> int:
+    sweep.run(lives, steps)
     return sweep.judged.count
 
 
 # Each runs one seed and returns how many crashes it recovered from and judged.
 KINDS: Final[dict[str, Callable[[int], int]]] = {
-    "logs": _logs,
-    "engine": _engine,
-    "recovery": _recovery,
-    "collection": _collection,
-    "backup": _backup,
-    "restore": _restore,
+    "logs": lambda seed: _judged(LogSweep(seed, every=2), lives=3, steps=25),
+    "engine": lambda seed: _judged(EngineSweep(seed, every=3), lives=3, steps=30),
+    "recovery": lambda seed: _judged(RecoverySweep(seed, every=20), lives=3, steps=30),
+    "collection": lambda seed: _judged(CollectionSweep(seed, every=20), lives=2, steps=300),
+    "backup": lambda seed: _judged(BackupSweep(seed, every=20), lives=2, steps=200),
+    "restore": lambda seed: _judged(RestoreSweep(seed), lives=1, steps=150),
 }
 
 # How many simulated crashes a test run judges, by kind; a longer sweep keeps the proportions.
