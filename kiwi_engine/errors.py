@@ -18,6 +18,7 @@
     ├── TransactionConflictError   another write came between; nothing was written, try again
     ├── ChannelClosedError     the other runtime is gone
     ├── ServerUnreachableError   a tool got no answer from a server; says why and what to do
+    ├── PayloadError           bytes that were given as a dumped value are none
     └── ReplyError             reaches a client; `text` carries its RESP prefix
         ├── WrongTypeError        the key holds a value of another type
         ├── EnginePoisonedError   a write or sync failed; reads go on, writes are refused
@@ -123,6 +124,10 @@ class ChannelClosedError(KiwiError):
 
 class ServerUnreachableError(KiwiError):
     """A tool got no (or no sensible) answer from the server it was pointed at."""
+
+
+class PayloadError(KiwiError):
+    """What RESTORE was given is not a value in RDB format; the reason is for tests and logs."""
 
 
 class ReplyError(KiwiError):

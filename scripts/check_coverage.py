@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from coverage import Coverage
+from coverage.exceptions import NoDataError
 
 # Every line and every branch. A pattern that matches no file is an error, too.
 COMPLETE: Final = (
@@ -71,25 +72,38 @@ def problems(report: dict[str, Any], complete: tuple[str, ...], floor: float) ->
     return found
 
 
+def table(report: dict[str, Any], complete: tuple[str, ...]) -> list[str]:
+    """What each pattern stands for, when all of it is covered (pure)."""
+    files: dict[str, Any] = report["files"]
+    lines = [f"{'all covered':<36} {'files':>5} {'statements':>10} {'branches':>8}"]
+    chosen: set[str] = set()
+    for pattern in complete:
+        paths = {path for path in files if fnmatch(path, pattern)}
+        chosen |= paths
+        lines.append(_row(pattern, files, paths))
+    percent = report["totals"]["percent_covered"]
+    return [*lines, _row("together", files, chosen), f"all of the program: {percent:.2f} %"]
+
+
+def _row(name: str, files: dict[str, Any], paths: set[str]) -> str:
+    summaries = [files[path]["summary"] for path in paths]
+    statements = sum(summary["num_statements"] for summary in summaries)
+    branches = sum(summary["num_branches"] for summary in summaries)
+    return f"{name:<36} {len(paths):>5} {statements:>10} {branches:>8}"
+
+
 def main() -> int:
     argparse.ArgumentParser(description=__doc__).parse_args()
-    report = measured()
+    try:
+        report = measured()
+    except NoDataError as error:
+        print(f"{error} `make coverage` measures.", file=sys.stderr)
+        return 1
     found = problems(report, COMPLETE, FLOOR_PERCENT)
     if found:
         print("\n".join(found), file=sys.stderr)
         return 1
-    chosen = [
-        file["summary"]
-        for path, file in report["files"].items()
-        if any(fnmatch(path, pattern) for pattern in COMPLETE)
-    ]
-    statements = sum(summary["num_statements"] for summary in chosen)
-    branches = sum(summary["num_branches"] for summary in chosen)
-    percent = report["totals"]["percent_covered"]
-    print(
-        f"{len(chosen)} files that durability hangs on: all of {statements} statements and "
-        f"{branches} branches are covered; all of the program: {percent:.2f} %"
-    )
+    print("\n".join(table(report, COMPLETE)))
     return 0
 
 

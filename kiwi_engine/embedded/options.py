@@ -12,8 +12,9 @@ from typing import Any, Final, TypedDict
 
 import msgspec
 
+from kiwi_engine.config.rows import NETWORK, SERVER, TYPES, SyncMode
 from kiwi_engine.config.schema import SCHEMA, Key
-from kiwi_engine.config.settings import NETWORK, SERVER, Settings, SyncMode
+from kiwi_engine.config.settings import Settings
 from kiwi_engine.errors import ConfigError
 
 # Settings of other sections that concern the server's processes or commands only.
@@ -31,7 +32,7 @@ _SERVER_ONLY: Final = frozenset(
 OPTIONS: Final[Mapping[str, Key]] = {
     key.field: key
     for key in SCHEMA.values()
-    if key.row.section not in (NETWORK, SERVER) and key.name not in _SERVER_ONLY
+    if key.row.section not in (NETWORK, SERVER, TYPES) and key.name not in _SERVER_ONLY
 }
 
 

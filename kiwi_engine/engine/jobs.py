@@ -2,6 +2,8 @@
 
 Not a `ThreadPoolExecutor`: that one takes no more jobs once the main thread has ended, although
 other threads of a program may go on using an engine; and it makes the program wait for its threads.
+For the first of these reasons the threads are there from the start: Python 3.12.1, for one, starts
+none any more once the main thread has ended.
 """
 
 from __future__ import annotations
@@ -33,25 +35,24 @@ class _Job:
 
 
 class BackgroundJobs:
-    """Used by the executing thread alone; the jobs run on up to `threads` other threads."""
+    """Used by the executing thread alone; the jobs run on `threads` other threads."""
 
     def __init__(self, threads: int) -> None:
-        self._threads_max = threads
-        self._threads: list[threading.Thread] = []
         # None ends a thread.
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._running: dict[str, _Job] = {}
+        self._threads = [
+            threading.Thread(target=self._serve, name=f"kiwi-job-{number}", daemon=True)
+            for number in range(threads)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def start(self, name: str, job: Callable[[], Any]) -> None:
         """Run `job`; its result waits until it is collected."""
         assert name not in self._running, f"{name} runs already"
         self._running[name] = _Job(job)
         self._queue.put(self._running[name])
-        if len(self._threads) < min(self._threads_max, len(self._running)):
-            name = f"kiwi-job-{len(self._threads)}"
-            thread = threading.Thread(target=self._serve, name=name, daemon=True)
-            self._threads.append(thread)
-            thread.start()
 
     @property
     def any_is_running(self) -> bool:

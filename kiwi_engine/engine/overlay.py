@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
+from typing import Final
 
 from sortedcontainers import SortedList
 
@@ -15,6 +16,9 @@ from kiwi_engine.commit.group import Entry, Group
 from kiwi_engine.engine.clean_cache import ENTRY_OVERHEAD_BYTES
 
 Row = tuple[bytes, Entry]
+
+# A range deletion that removes this part of all keys or more has the others sorted anew.
+_SORTED_ANEW_SHARE: Final = 8
 
 
 def group_memory_bytes(group: Group) -> int:
@@ -46,10 +50,24 @@ class Generation:
         return any(begin <= key < end for begin, end in self.ranges)
 
     def delete_range(self, begin: bytes, end: bytes) -> None:
-        for key in [key for key in self.entries if begin <= key < end]:
+        keys = self.keys_between(begin, end)
+        for key in keys:
             del self.entries[key]
-        self._order, self._seen = {}, 0
+        if len(keys) * _SORTED_ANEW_SHARE < len(self.entries):
+            for key in keys:
+                self._order[key[:1]].remove(key)
+            self._seen = len(self.entries)
+        else:
+            self._order, self._seen = {}, 0
         self.ranges.append((begin, end))
+
+    def take_back_ranges(self, count: int) -> None:
+        """Forget the last `count` ranges, whose entries the caller has restored.
+
+        Removed entries may be among the sorted ones, so those are sorted anew.
+        """
+        del self.ranges[len(self.ranges) - count :]
+        self._order, self._seen = {}, 0
 
     def absorb(self, group: Group) -> None:
         """Apply a whole group (recovery, and rebuilding after a failure)."""
@@ -61,21 +79,27 @@ class Generation:
 
     def rows(self, begin: bytes, end: bytes, reverse: bool) -> Iterator[Row]:
         """(key, entry) in [begin, end), in order, deletions included."""
+        entries = self.entries
+        return ((key, entries[key]) for key in self._keys_between(begin, end, reverse))
+
+    def keys_between(self, begin: bytes, end: bytes) -> list[bytes]:
+        """The keys in [begin, end), in order, those of deletions included."""
+        return list(self._keys_between(begin, end, reverse=False))
+
+    def _keys_between(self, begin: bytes, end: bytes, reverse: bool) -> Iterator[bytes]:
         self._note_new_keys()
         tables = sorted(
             (table for table in self._order if begin[:1] <= table <= end[:1]), reverse=reverse
         )
-        keys = chain.from_iterable(
+        return chain.from_iterable(
             self._order[table].between(begin, end, reverse) for table in tables
         )
-        entries = self.entries
-        return ((key, entries[key]) for key in keys)
 
     def _note_new_keys(self) -> None:
         """A write costs nothing here: a range looks at the keys that came since the last one."""
         added = len(self.entries) - self._seen
         self._seen += added
-        # Keys are only ever added (`delete_range` starts anew): the last ones are the new ones.
+        # Between two looks keys are only ever added: the last ones are the new ones.
         for key in islice(reversed(self.entries), added):
             order = self._order.get(key[:1])
             if order is None:
@@ -93,6 +117,10 @@ class _LazyOrder:
     def __init__(self) -> None:
         self.unsorted: list[bytes] = []
         self._sorted: SortedList = SortedList()
+
+    def remove(self, key: bytes) -> None:
+        """Forget a key that `between` has returned."""
+        self._sorted.remove(key)
 
     def between(self, begin: bytes, end: bytes, reverse: bool) -> Iterator[bytes]:
         if self.unsorted:

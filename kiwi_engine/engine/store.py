@@ -21,6 +21,7 @@ from kiwi_engine.engine.clean_cache import CleanCache
 from kiwi_engine.engine.overlay import Generation, group_memory_bytes, overlay
 from kiwi_engine.engine.store_protocol import UNKNOWN, Tally, Unknown
 from kiwi_engine.engine.stored import decode_stored, head_of
+from kiwi_engine.engine.undo import Journal
 from kiwi_engine.index.protocol import Index
 from kiwi_engine.vlog.format import decode_pointer
 from kiwi_engine.vlog.reader import ValueLogReader
@@ -53,6 +54,10 @@ class Store:
         # How many entries of the index count for each counter, as of the last finished drain.
         self.counters: Counter[bytes] = Counter()
         self.draining: Generation | None = None
+        # Keys that `prefetch` did not find in the index. Forgotten with each group, since a drain
+        # may bring them there; until then what is written to them is found before.
+        self._absent: set[bytes] = set()
+        self._journal: Journal | None = None
         self.open_generation(now_ns)
         self.open_group(Group(now_ns))
 
@@ -66,6 +71,8 @@ class Store:
 
     def open_group(self, group: Group) -> None:
         """Direct the next writes to `group`."""
+        if self._absent:
+            self._absent.clear()
         self.group = group
         self._changes = group.changes
 
@@ -100,9 +107,14 @@ class Store:
             entry = self._find(key)
         if type(entry) is bytes or entry is None:
             return entry
-        if type(entry) is LargeValue:
+        return self._whole(key, entry)  # type: ignore[arg-type]
+
+    def _whole(self, key: bytes, entry: bytes | LargeValue | Separated) -> bytes:
+        """The value of a present entry."""
+        if isinstance(entry, bytes):
+            return entry
+        if isinstance(entry, LargeValue):
             return entry.value
-        assert isinstance(entry, Separated)
         return self._values.read(key, decode_pointer(entry.pointer))
 
     def head(self, key: bytes) -> bytes | None:
@@ -122,11 +134,16 @@ class Store:
         return None if entry is None else head_of(entry)
 
     def prefetch(self, keys: Sequence[bytes]) -> None:
-        absent = [key for key in keys if self.peek_head(key) is UNKNOWN]
+        entries, peek = self._entries, self.clean.peek
+        absent = [key for key in keys if key not in entries and peek(key) is None]
+        if self.draining is not None or self.generation.ranges:
+            absent = [key for key in absent if self._find_pending(key) is _MISSING]
         if len(absent) < 2:
             return
         for key, stored in zip(absent, self._index.get_many(absent), strict=True):
-            if stored is not None:
+            if stored is None:
+                self._absent.add(key)
+            else:
                 self.clean.add(key, decode_stored(stored))
 
     def range(
@@ -134,6 +151,12 @@ class Store:
     ) -> Iterator[tuple[bytes, bytes]]:
         rows = self.rows(begin, end, reverse=reverse)
         return ((key, head_of(entry)) for key, entry in rows if entry is not None)
+
+    def scan(
+        self, begin: bytes, end: bytes, *, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        rows = self.rows(begin, end, reverse=reverse)
+        return ((key, self._whole(key, entry)) for key, entry in rows if entry is not None)
 
     def rows(
         self, begin: bytes, end: bytes, *, reverse: bool = False
@@ -164,7 +187,24 @@ class Store:
 
     # ---- writes
 
+    def keep_undo(self, is_on: bool) -> None:
+        if not is_on:
+            self._journal = None
+        elif self._journal is None:
+            self._journal = Journal(self.group)
+        else:
+            self._journal.start(self.group)
+
+    def forget_undo(self) -> None:
+        assert self._journal is not None, "keep_undo comes first"
+        self._journal.start(self.group)
+
+    def undo(self) -> bool:
+        return self._journal is not None and self._journal.take_back(self.generation)
+
     def put(self, key: bytes, value: bytes) -> None:
+        if self._journal is not None:
+            self._journal.note(key, self._entries, self._changes)
         group = self.group
         size = len(value)
         group.bytes += size + len(key)
@@ -193,10 +233,15 @@ class Store:
         return count
 
     def delete(self, key: bytes) -> None:
+        if self._journal is not None:
+            self._journal.note(key, self._entries, self._changes)
         self._entries[key] = self._changes[key] = None
         self.group.bytes += len(key)
 
     def delete_range(self, begin: bytes, end: bytes) -> None:
+        if self._journal is not None:
+            for key in self.generation.keys_between(begin, end):
+                self._journal.note(key, self._entries, self._changes)
         for key in [key for key in self._changes if begin <= key < end]:
             del self._changes[key]
         self.group.ranges.append((begin, end))
@@ -233,6 +278,7 @@ class Store:
         """
         # While a drain is under way the index is newer than `counters`.
         self.settle_drain()
+        self._absent.clear()
         totals = Counter(self.counters)
         pending: dict[bytes, Entry] = {}
         if self.draining is not None:
@@ -270,6 +316,8 @@ class Store:
     def _find_clean(self, key: bytes) -> bytes | Separated | None:
         entry = self.clean.get(key)
         if entry is None:
+            if key in self._absent:
+                return None
             stored = self._index.get(key)
             if stored is None:
                 return None

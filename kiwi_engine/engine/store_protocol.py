@@ -54,6 +54,18 @@ class Store(Protocol):
         """Remove all keys in [begin, end) at once."""
         ...
 
+    def keep_undo(self, is_on: bool) -> None:
+        """Note from now on what changes replace, so that `undo` works; or do so no more."""
+        ...
+
+    def forget_undo(self) -> None:
+        """What was changed so far stays: a new command begins."""
+        ...
+
+    def undo(self) -> bool:
+        """Take back all changes since `forget_undo`; whether there were any."""
+        ...
+
     def range(
         self, begin: bytes, end: bytes, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
@@ -61,6 +73,12 @@ class Store(Protocol):
 
         Consume or drop it before the next write. `head` is as from `head()`.
         """
+        ...
+
+    def scan(
+        self, begin: bytes, end: bytes, *, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Like `range`, but with whole values; reads the value log where they lie there."""
         ...
 
     def count(self, counter: bytes) -> int:

@@ -225,7 +225,10 @@ class RocksIndex:
     def close(self) -> None:
         """Flush and release the files; iterators that are still alive end here."""
         for entries in list(self._iterators):
-            entries.close()
+            if isinstance(entries, RocksSnapshot):
+                entries.close()
+            else:
+                _end(entries)
         try:
             self._database.close()
         except DbClosedError:
@@ -235,3 +238,14 @@ class RocksIndex:
         finally:
             if self._shadow:
                 self._shadow.cleanup()
+
+
+def _end(entries: _Entries) -> None:
+    """Close an iterator, and let go of its cursor even if nobody has begun to read.
+
+    In Python 3.12 and 3.13 the `close` of a generator that was never begun keeps its arguments.
+    """
+    try:
+        entries.throw(GeneratorExit)
+    except GeneratorExit:
+        pass

@@ -30,6 +30,8 @@ class MemoryStore:
         self._entries: dict[bytes, bytes] = {}
         # The keys in order, or None while a key was added or removed since they were sorted.
         self._order: list[bytes] | None = []
+        # (key, value) before each change since `forget_undo`, while undo is kept.
+        self._replaced: list[tuple[bytes, bytes | None]] | None = None
 
     def get(self, key: bytes) -> bytes | None:
         self.reads += 1
@@ -49,17 +51,36 @@ class MemoryStore:
     def prefetch(self, keys: Sequence[bytes]) -> None:
         """Nothing to bring: everything is in memory."""
 
+    def keep_undo(self, is_on: bool) -> None:
+        self._replaced = [] if is_on else None
+
+    def forget_undo(self) -> None:
+        self.keep_undo(True)
+
+    def undo(self) -> bool:
+        replaced, self._replaced = self._replaced or [], None
+        for key, value in reversed(replaced):
+            if value is None:
+                self._entries.pop(key, None)
+            else:
+                self._entries[key] = value
+        self._order = None
+        return bool(replaced)
+
     def put(self, key: bytes, value: bytes) -> None:
+        self._note(key)
         if key not in self._entries:
             self._order = None
         self._entries[key] = value
 
     def delete(self, key: bytes) -> None:
+        self._note(key)
         if self._entries.pop(key, None) is not None:
             self._order = None
 
     def delete_range(self, begin: bytes, end: bytes) -> None:
         for key in self._between(begin, end):
+            self._note(key)
             del self._entries[key]
             self._order = None
 
@@ -69,6 +90,13 @@ class MemoryStore:
         keys = self._between(begin, end)
         for key in reversed(keys) if reverse else keys:
             yield key, self._entries[key][:HEAD_BYTES]
+
+    def scan(
+        self, begin: bytes, end: bytes, *, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        keys = self._between(begin, end)
+        for key in reversed(keys) if reverse else keys:
+            yield key, self._entries[key]
 
     def count(self, counter: bytes) -> int:
         entries = self._entries.items()
@@ -88,6 +116,10 @@ class MemoryStore:
         """Go back to a `snapshot`, as a rollback or a restart does."""
         self._entries = dict(entries)
         self._order = None
+
+    def _note(self, key: bytes) -> None:
+        if self._replaced is not None:
+            self._replaced.append((key, self._entries.get(key)))
 
     def _between(self, begin: bytes, end: bytes) -> list[bytes]:
         order = self._order

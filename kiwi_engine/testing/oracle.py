@@ -16,7 +16,7 @@ that many connections share. Nothing here reads a socket or a clock.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
@@ -48,8 +48,15 @@ class Add:
     amount: int
 
 
-# A new value, a deletion (None), or an addition.
-Change = bytes | None | Add
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A change that depends on what is there, such as a pop: `after` maps any value to the next."""
+
+    after: Callable[[bytes | None], bytes | None]
+
+
+# A new value, a deletion (None), or one that depends on the value.
+Change = bytes | None | Add | Edit
 State = dict[bytes, bytes | None]
 
 
@@ -220,6 +227,8 @@ def _apply(state: State, write: Write) -> None:
             continue
         if isinstance(change, Add):
             state[key] = b"%d" % (int(state[key] or 0) + change.amount)
+        elif isinstance(change, Edit):
+            state[key] = change.after(state[key])
         else:
             state[key] = change
 

@@ -54,16 +54,6 @@ class LogPosition(NamedTuple):
         """The same place, with the next LSN at least `lsn` (what the index has seen, plus 1)."""
         return self._replace(next_lsn=max(self.next_lsn, lsn))
 
-    def cut_before(self, record: Record) -> LogPosition:
-        """The place of `record`, which is given up together with everything behind it.
-
-        Only for a record of the last segment that no later one calls synced.
-        """
-        assert WAL.number(record.path) == self.segment, "only the last segment may be cut"
-        assert record.offset >= self.synced_offset, "what was synced is never cut"
-        last_lsn = record.lsn - 1 if self.full or record.offset > HEADER_BYTES else 0
-        return self._replace(next_lsn=record.lsn, last_lsn=last_lsn, offset=record.offset)
-
 
 EMPTY_LOG = LogPosition(1, 0, 1, 0, HEADER_BYTES, HEADER_BYTES, (), ())
 
@@ -94,17 +84,6 @@ class LogReader:
             yield from self._read(from_lsn)
         except CorruptionError as damage:
             self.ending = Corruption(damage.path, damage.offset, damage.reason)
-
-    def unconfirmed(self) -> Iterator[Record]:
-        """After `records`: those that nothing in the log calls synced, ascending.
-
-        A power failure may have kept one of them and lost what it points to in the value log.
-        """
-        position = self.position
-        assert position is not None, "read the log first"
-        if position.segment:
-            with self._open(position.segment) as segment:
-                yield from segment.records(0, position.synced_offset)
 
     def _read(self, from_lsn: int) -> Iterator[Record]:
         if not self.numbers:

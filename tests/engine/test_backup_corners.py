@@ -74,12 +74,29 @@ def test_a_file_of_a_backup_that_the_device_refuses_to_read(
     assert "Input/output error" in found.findings[0].reason
 
 
+def test_how_far_a_backup_is(made: BackupWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    backups = made.life.engine.backups
+    seen: list[tuple[int, int]] = []
+    monkeypatch.setattr(made, "meanwhile", lambda: seen.append(backups.progress))
+    made.settle()
+    made.back_up()
+    assert backups.last is not None
+    done = [bytes_done for bytes_done, _ in seen]
+    total_bytes = {total for _, total in seen if total}
+    assert done == sorted(done)
+    assert done[0] == 0 < done[-1] <= backups.last.total_bytes
+    assert total_bytes == {backups.last.total_bytes}
+    assert backups.progress == (0, 0), "it has ended"
+
+
 def test_a_backup_that_runs_is_cancelled_by_a_close(made: BackupWorld) -> None:
     backups = made.life.engine.backups
     made.settle()
     while made.life.jobs.run_one():
         made.life.engine.maintain()
+    assert backups.progress == (0, 0)
     backups.start(BackupOrder(target="/backup"))
+    assert backups.progress == (0, 0), "nobody knows yet how much there is"
     made.life.engine.maintain()
     assert backups.in_progress
     backups.close()

@@ -235,6 +235,24 @@ def test_the_rate_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 1 not in segments(life)
 
 
+def test_what_has_begun_goes_on_between_two_surveys(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_ns = 1_000_000_000
+    monkeypatch.setattr(collector_module, "monotonic_ns", lambda: now_ns)
+    monkeypatch.setattr(collector_module, "_SURVEY_INTERVAL_NS", 1000)
+    life = new_life()
+    half_dead(life)
+    settle(life)
+    assert 1 not in segments(life)
+    put(life, b"c0", b"c1", b"c2", b"d0", b"d1", b"d2")
+    drain(life)
+    settle(life)
+    assert collector_of(life).statistics.segments_collected == 1, "nothing new is begun"
+    now_ns += 1001
+    settle(life)
+    assert collector_of(life).statistics.segments_collected > 1
+    check(life)
+
+
 # ---- counts and estimates
 
 

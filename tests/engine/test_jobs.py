@@ -38,3 +38,17 @@ def test_a_job_runs_until_its_result_is_collected() -> None:
     assert jobs.wait("slow") == ("slow", True, None)
     jobs.start("slow", lambda: "again")
     assert jobs.close() == [("slow", "again", None)]
+
+
+def test_its_threads_are_there_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when the main thread has ended: other threads of the program go on using an engine."""
+    jobs, gate = BackgroundJobs(2), threading.Event()
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    jobs.start("first", lambda: gate.wait(20))
+    jobs.start("second", gate.set)
+    assert jobs.wait("first") == ("first", True, None), "both run at the same time"
+    assert jobs.close() == [("second", None, None)]

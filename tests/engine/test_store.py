@@ -159,3 +159,22 @@ def test_a_group_that_grew_is_counted_once(store: Store) -> None:
     store.register_group()
     assert store.pending_bytes() == 12 + 2 * ENTRY_OVERHEAD_BYTES
     assert store.generation.groups == [store.group]
+
+
+def test_a_key_that_prefetch_did_not_find_is_not_asked_for_again(
+    store: Store, index: CountingIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.prefetch([b"old0", b"new0", b"new1"])
+    asked: list[bytes] = []
+    real_get = index.get
+    monkeypatch.setattr(index, "get", lambda key: asked.append(key) or real_get(key))
+    assert store.get(b"old0") == b"value0"
+    assert store.get(b"new0") is None and store.head(b"new1") is None
+    assert asked == []
+    store.put(b"new0", b"v")
+    assert store.get(b"new0") == b"v"
+    store.delete(b"new0")
+    assert store.get(b"new0") is None
+    store.open_group(Group(0))
+    index.write([(b"new1", encode_stored(b"drained"))], [])
+    assert store.get(b"new1") == b"drained"

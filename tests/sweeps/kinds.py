@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from tests.engine.backup_sweep import BackupSweep, RestoreSweep
+from tests.engine.command_sweep import CommandSweep
 from tests.engine.sweep import CollectionSweep, EngineSweep, RecoverySweep
 from tests.sweeps.judged import Judged
 from tests.sweeps.log_sweep import LogSweep
@@ -35,16 +36,18 @@ KINDS: Final[dict[str, Callable[[int], int]]] = {
     "collection": lambda seed: _judged(CollectionSweep(seed, every=20), lives=2, steps=300),
     "backup": lambda seed: _judged(BackupSweep(seed, every=20), lives=2, steps=200),
     "restore": lambda seed: _judged(RestoreSweep(seed), lives=1, steps=150),
+    "commands": lambda seed: _judged(CommandSweep(seed, every=25), lives=2, steps=250),
 }
 
 # How many simulated crashes a test run judges, by kind; a longer sweep keeps the proportions.
 SHARES: Final = {
-    "logs": 75_000,
+    "logs": 73_000,
     "engine": 10_000,
     "recovery": 5_000,
     "collection": 5_000,
     "backup": 2_500,
     "restore": 2_500,
+    "commands": 2_000,
 }
 assert SHARES.keys() == KINDS.keys()
 

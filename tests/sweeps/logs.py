@@ -40,25 +40,22 @@ class LostError(AssertionError):
 class Shape(msgspec.Struct, frozen=True):
     """How a run behaves. `sync_share` 1.0 is `appendfsync always`.
 
-    `values_first`: the value log is synced before the record is written, so that no record can
-    ever outlive what it points to. Both may be synced together only where each group is synced: a
-    rotation of the commit log syncs records, but not what they point to.
+    `values_first`: the value log is synced before the record is written, as the engine does it, so
+    that no record can ever outlive what it points to. False is a mistake to be found.
     """
 
     segment_bytes: int
     value_segment_bytes: int
     sync_share: float
-    values_first: bool
     equal_sizes: bool
+    values_first: bool = True
 
     @classmethod
     def choose(cls, random: Random) -> Shape:
-        sync_share = random.choice([1.0, 1.0, 0.3])
         return cls(
             segment_bytes=random.choice([64, 128, 200, 256]),
             value_segment_bytes=random.choice([100, 400]),
-            sync_share=sync_share,
-            values_first=sync_share < 1 or random.random() < 0.5,
+            sync_share=random.choice([1.0, 1.0, 0.3]),
             equal_sizes=random.random() < 0.3,
         )
 
@@ -147,7 +144,7 @@ def _value(random: Random, size: int) -> bytes:
 
 
 def recover(fs: FileSystem) -> tuple[LogPosition, dict[int, Entries]]:
-    """What the engine's recovery does: read, give up what lost its values, repair.
+    """What the engine's recovery does: read, judge, repair.
 
     Returns where the log goes on and the entries of each record.
     """
@@ -157,14 +154,9 @@ def recover(fs: FileSystem) -> tuple[LogPosition, dict[int, Entries]]:
         raise LostError(f"intact logs are called corrupt: {reader.ending}")
     position = reader.position
     assert position is not None
-    values = ValueLogReader(fs, VALUES)
-    cut = next((r for r in reader.unconfirmed() if _entries(values, r) is None), None)
-    if cut is not None:
-        position = position.cut_before(cut)
-        records = [record for record in records if record.lsn < cut.lsn]
-        repair_tail(fs, cut.path, cut.offset)
-    elif isinstance(reader.ending, TornTail):
+    if isinstance(reader.ending, TornTail):
         repair_tail(fs, reader.ending.path, reader.ending.offset)
+    values = ValueLogReader(fs, VALUES)
     found: dict[int, Entries] = {}
     for record in records:
         entries = _entries(values, record)

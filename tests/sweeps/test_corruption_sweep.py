@@ -15,6 +15,7 @@ import pytest
 from kiwi_engine.errors import CorruptionError
 from kiwi_engine.fs.segment_format import CleanEnd, Corruption, Ending, TornTail
 from kiwi_engine.testing.crash_fs import CrashFs
+from kiwi_engine.vlog import reader as value_reader
 from kiwi_engine.vlog.format import decode_pointer, encode_pointer
 from kiwi_engine.vlog.reader import ValueLogReader
 from kiwi_engine.vlog.segment import ValueSegmentReader, verify_segment
@@ -180,7 +181,8 @@ def _for_each_flip(fs: CrashFs, check: Callable[[str, int], None]) -> None:
         fs.overwrite(path, content)
 
 
-def test_every_flipped_byte_of_the_value_log_when_read() -> None:
+def _sweep_values() -> None:
+    """Read every value over every flipped byte: it is right, or refused by its place."""
     fs = CrashFs()
     make_directories(fs)
     pointers = _write_values(fs, close=True)
@@ -202,6 +204,19 @@ def test_every_flipped_byte_of_the_value_log_when_read() -> None:
 
     _for_each_flip(fs, check)
     assert refused == sum(decode_pointer(pointer).entry_bytes for pointer in pointers.values())
+
+
+def test_every_flipped_byte_of_the_value_log_when_read() -> None:
+    _sweep_values()
+
+
+def test_the_sweep_finds_values_without_a_checksum(monkeypatch: pytest.MonkeyPatch) -> None:
+    def its_own(entry: bytes) -> int:
+        return int.from_bytes(entry[:4], "little")
+
+    monkeypatch.setattr(value_reader, "entry_checksum", its_own)
+    with pytest.raises(AssertionError):
+        _sweep_values()
 
 
 @pytest.mark.parametrize("close", [True, False])

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from kiwi_engine.testing.oracle import Add, Change, Counter, Presence, Stream
+from kiwi_engine.testing.oracle import Add, Change, Counter, Edit, Presence, Stream
 
 A, B, C = b"a", b"b", b"c"
 
@@ -154,6 +154,22 @@ def test_every_true_crash_state_is_accepted_and_lost_tails_are_not(seed: int) ->
     assert (stream.settle(states[cut]) == []) == (states[cut] in allowed)
 
 
+def test_an_edit_depends_on_what_is_there() -> None:
+    def pop(value: bytes | None) -> bytes | None:
+        return (value or b"")[1:] or None
+
+    stream = Stream("s")
+    acknowledged(stream, {A: b"abc"})
+    acknowledged(stream, {A: Edit(pop)})
+    stream.refuse(stream.submit({A: Edit(pop)}))
+    stream.submit({A: Edit(pop)})
+    assert stream.latest(A) == b"c"
+    assert len(stream.settle({A: None})) == 1
+    stream.submit({A: b"xy"})
+    stream.submit({A: Edit(pop)})
+    assert stream.settle({A: b"y"}) == []
+
+
 def test_a_passage_accepts_each_state_that_was_and_no_other() -> None:
     stream = Stream("s")
     acknowledged(stream, {A: b"1"})
@@ -162,10 +178,12 @@ def test_a_passage_accepts_each_state_that_was_and_no_other() -> None:
     stream.refuse(stream.submit({A: b"refused"}))
     acknowledged(stream, {A: b"2", B: b"2"})
     stream.submit({B: Add(5)})
-    for state in ((b"1", None), (b"1", b"1"), (b"2", b"2"), (b"2", b"7")):
+    states: tuple[tuple[bytes | None, bytes | None], ...]
+    states = ((b"1", None), (b"1", b"1"), (b"2", b"2"), (b"2", b"7"))
+    for state in states:
         assert passage.judge(dict(zip((A, B), state, strict=True))) == []
-    for state in ((None, None), (b"1", b"2"), (b"refused", b"1"), (b"2", b"1")):
-        assert len(passage.judge(dict(zip((A, B), state, strict=True)))) == 1
+    for other in ((None, None), (b"1", b"2"), (b"refused", b"1"), (b"2", b"1")):
+        assert len(passage.judge(dict(zip((A, B), other, strict=True)))) == 1
     assert passage.keys() == {A, B}
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 import hiredis
 
 from kiwi_engine.testing.oracle import Stream
+from tests.support.collections import MODELS
 from tests.support.workload import BURST_BYTES_MAX, VALUE_THRESHOLD, Request, Workload
 
 
@@ -42,6 +43,7 @@ def test_a_seed_replays_the_same_bytes() -> None:
 def test_every_kind_of_request_occurs() -> None:
     kinds = Counter(request.kind for burst in requests(3) for request in burst)
     wanted = {"set", "pair", "delete", "own-counter", "shared-counter", "get", "echo"}
+    wanted |= {f"collection {model.name}" for model in MODELS}
     assert kinds.keys() == wanted
     assert min(kinds.values()) > 10
 
@@ -64,6 +66,8 @@ def test_a_burst_is_bounded() -> None:
 def test_what_is_expected_follows_from_what_was_sent() -> None:
     state: dict[bytes, bytes] = {}
     for request in (request for burst in requests(6) for request in burst):
+        if request.kind.startswith("collection"):
+            continue
         verb, *arguments = words(request)
         if verb == b"GET":
             assert request.expected == state.get(arguments[0])

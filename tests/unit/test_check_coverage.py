@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from scripts.check_coverage import COMPLETE, problems
+from scripts.check_coverage import COMPLETE, problems, table
 from tests.tidy.test_documents import ROOT
 
 
 def report(missing_lines: list[int], missing_branches: list[list[int]]) -> dict[str, Any]:
-    file = {"missing_lines": missing_lines, "missing_branches": missing_branches}
-    whole = {"missing_lines": [], "missing_branches": []}
+    summary = {"num_statements": 30, "num_branches": 8}
+    file = {
+        "missing_lines": missing_lines,
+        "missing_branches": missing_branches,
+        "summary": summary,
+    }
+    whole = {"missing_lines": [], "missing_branches": [], "summary": summary}
     return {"files": {"a/one.py": file, "b/two.py": whole}, "totals": {"percent_covered": 90.0}}
 
 
@@ -27,6 +32,17 @@ def test_a_pattern_without_files_and_a_low_total_are_problems() -> None:
     assert problems(report([], []), ("c/*.py",), 90.5) == [
         "c/*.py: there is no such file",
         "all of the program: 90.00 % is below 90.5 %",
+    ]
+
+
+def test_what_is_complete_is_counted() -> None:
+    lines = table(report([], []), ("a/*.py", "?/one.py", "b/two.py"))
+    assert [line.split() for line in lines[1:]] == [
+        ["a/*.py", "1", "30", "8"],
+        ["?/one.py", "1", "30", "8"],
+        ["b/two.py", "1", "30", "8"],
+        ["together", "2", "60", "16"],
+        ["all", "of", "the", "program:", "90.00", "%"],
     ]
 
 

@@ -202,28 +202,6 @@ def test_the_order_of_append_sync_and_rotation() -> None:
 # -- endings
 
 
-def test_unconfirmed_records_are_those_behind_the_last_claim() -> None:
-    fs = CrashFs()
-    log = _filled(fs, 2)
-    log.append(b"three")
-    reader = read_log(fs)[1]
-    assert [record.lsn for record in reader.unconfirmed()] == [3]
-    assert list(read_log(CrashFs())[1].unconfirmed()) == []
-
-
-def test_a_record_without_its_values_can_be_cut() -> None:
-    fs = CrashFs()
-    log = _filled(fs, 3)
-    log.append(TEN)
-    reader = read_log(fs)[1]
-    (record,) = reader.unconfirmed()
-    assert reader.position is not None
-    position = reader.position.cut_before(record)
-    assert (position.next_lsn, position.last_lsn, position.segment) == (4, 3, 2)
-    with pytest.raises(AssertionError):
-        position._replace(synced_offset=100).cut_before(record)
-
-
 def _torn_gap() -> tuple[CrashFs, int]:
     """Three unsynced records, the second of which a power failure lost; and its offset."""
     fs = CrashFs()

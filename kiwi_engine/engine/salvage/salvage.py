@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 import msgspec
 
@@ -33,6 +34,7 @@ from kiwi_engine.engine.salvage.report import (
     LOST_NAME,
     REPORT_NAME,
     KeyRules,
+    LostElements,
     LostKey,
     LostRange,
     RecordsBehind,
@@ -98,6 +100,8 @@ class _Salvage:
         self._stored_keys = 0
         self._lost_keys: list[LostKey] = []
         self._lost_key_count = 0
+        self._mended: list[LostElements] = []
+        self._mended_count = 0
         self._ending: Ending = source.log.ending
 
     def open_engine(self, settings: EngineSettings) -> Engine:
@@ -140,9 +144,21 @@ class _Salvage:
         return [] if self._source.has_all_history(self._plan) else self._source.gaps
 
     def _write_lost(self, target: SalvageTarget) -> None:
-        """Write the complete list of what is lost, if anything may be."""
+        """Mend what has lost a part, and write the complete list of what is lost, if anything is.
+
+        The list may be long, so it is not held in memory; what is mended comes first, because it
+        is written while the lost keys are not.
+        """
         if self._lost_gaps() or target.has_lost:
-            self._write_file(f"{self._partial}/{LOST_NAME}", self._lost_lines(target))
+            lines = chain(self._mended_lines(target), self._lost_lines(target))
+            self._write_file(f"{self._partial}/{LOST_NAME}", lines)
+
+    def _mended_lines(self, target: SalvageTarget) -> Iterator[bytes]:
+        for mended in target.mend(self._rules.mend):
+            self._mended_count += 1
+            if len(self._mended) < FINDINGS_MAX:
+                self._mended.append(mended)
+            yield msgspec.json.encode(mended) + b"\n"
 
     def _lost_lines(self, target: SalvageTarget) -> Iterator[bytes]:
         for gap in self._lost_gaps():
@@ -192,6 +208,8 @@ class _Salvage:
             lost_keys=tuple(self._lost_keys),
             lost_range_count=len(gaps),
             lost_ranges=tuple(map(self._lost_range, gaps[:FINDINGS_MAX])),
+            mended_count=self._mended_count,
+            mended=tuple(self._mended),
             findings=source.findings.all(),
             findings_left_out=source.findings.left_out,
         )

@@ -18,8 +18,9 @@ from kiwi_engine.commit.changes import Changes
 from kiwi_engine.commit.group import Entry
 from kiwi_engine.commit.policy import BatchLimits
 from kiwi_engine.engine.engine import Engine
-from kiwi_engine.engine.salvage.report import LostKey
+from kiwi_engine.engine.salvage.report import LostElements, LostKey
 from kiwi_engine.engine.settings import EngineSettings
+from kiwi_engine.engine.store_protocol import Store
 from kiwi_engine.engine.stored import decode_stored
 from kiwi_engine.errors import CorruptionError
 from kiwi_engine.index.settings import MEBIBYTE, IndexSettings
@@ -102,6 +103,12 @@ class SalvageTarget:
             if len(rows) < _SLICE_KEYS:
                 return
             begin = rows[-1][0] + b"\x00"
+
+    def mend(
+        self, mend: Callable[[Store, Callable[[], None]], Iterator[LostElements]]
+    ) -> Iterator[LostElements]:
+        """Make values of several entries whole (see `KeyRules.mend`); those that lost some."""
+        return mend(self._store, self._count)
 
     def lost_keys(self, describe: Callable[[bytes], str]) -> Iterator[LostKey]:
         """The keys whose values could not be read, in order. Write nothing meanwhile."""
