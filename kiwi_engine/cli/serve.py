@@ -40,8 +40,9 @@ def add_parser(subparsers: Any) -> None:
     for section, keys in groupby(SCHEMA.values(), key=lambda key: key.row.section):
         group = parser.add_argument_group(section)
         for key in keys:
+            names = [key.flag, *([f"--{key.row.alias}"] if key.row.alias else [])]
             group.add_argument(
-                key.flag,
+                *names,
                 dest="key_" + key.field,
                 metavar="VALUE",
                 help=f"{key.row.help} Default: {default_text(key) or '(empty)'}".replace("%", "%%"),

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kiwi_engine.config.schema import SCHEMA, Key
+from kiwi_engine.config.schema import ALIASES, SCHEMA, Key, key_called
 from kiwi_engine.config.settings import Settings
 from kiwi_engine.errors import ReplyError
 
@@ -21,7 +21,13 @@ Listener = Callable[[Settings, Settings], None]
 # Keys of Redis that clients and redis-benchmark ask for. Each value states what is so here; they
 # are not settings, so neither a file nor a flag may name them.
 CONSTANTS: Final[Mapping[str, str]] = MappingProxyType(
-    {"appendonly": "yes", "maxmemory": "0", "maxmemory-policy": "noeviction", "save": ""}
+    {
+        "appendonly": "yes",
+        "list-compress-depth": "0",
+        "maxmemory": "0",
+        "maxmemory-policy": "noeviction",
+        "save": "",
+    }
 )
 
 
@@ -39,12 +45,12 @@ class LiveConfig:
 
     def names(self) -> list[str]:
         """All names that `get` knows, sorted."""
-        return sorted([*SCHEMA, *CONSTANTS])
+        return sorted([*SCHEMA, *ALIASES, *CONSTANTS])
 
     def get(self, name: str) -> str:
         """The value of `name` (lower case) as text; `KeyError` if there is no such name."""
-        constant = CONSTANTS.get(name)
-        return SCHEMA[name].render(self._settings) if constant is None else constant
+        key = key_called(name)
+        return CONSTANTS[name] if key is None else key.render(self._settings)
 
     def subscribe(self, listener: Listener) -> None:
         """Call `listener(old, new)` after each change; it must not raise."""
@@ -62,29 +68,34 @@ class LiveConfig:
         """The settings that `set(pairs)` would put in force; `ReplyError` if it would refuse."""
         keys = _changeable_keys(pairs)
         changes: dict[str, Any] = {}
-        for key, (_, text) in zip(keys, pairs, strict=True):
+        for (name, key), (_, text) in zip(keys.items(), pairs, strict=True):
             try:
                 changes[key.field] = key.parse([text])
             except ValueError as problem:
-                raise _failed(key.name, str(problem)) from None
+                raise _failed(name, str(problem)) from None
         return msgspec.structs.replace(self._settings, **changes)
 
 
-def _changeable_keys(pairs: Sequence[tuple[str, str]]) -> list[Key]:
-    """The keys of `pairs`, each known, changeable and named once (checked in their order)."""
+def _changeable_keys(pairs: Sequence[tuple[str, str]]) -> dict[str, Key]:
+    """The keys of `pairs` by what they are called there, in lower case.
+
+    Each is known, changeable and named once (checked in their order); as in Redis its alias is
+    another name.
+    """
     keys: dict[str, Key] = {}
     for given, _ in pairs:
         name = given.lower()
-        if name not in SCHEMA and name not in CONSTANTS:
+        key = key_called(name)
+        if key is None and name not in CONSTANTS:
             raise ReplyError(
                 f"ERR Unknown option or number of arguments for CONFIG SET - '{given}'"
             )
-        if name in CONSTANTS or not SCHEMA[name].row.runtime:
+        if key is None or not key.row.runtime:
             raise _failed(name, "can't set immutable config")
         if name in keys:
             raise _failed(name, "duplicate parameter")
-        keys[name] = SCHEMA[name]
-    return list(keys.values())
+        keys[name] = key
+    return keys
 
 
 def _failed(name: str, reason: str) -> ReplyError:

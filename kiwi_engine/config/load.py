@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from kiwi_engine.config.file import Assignment, read_file
-from kiwi_engine.config.schema import SCHEMA, unknown_key
+from kiwi_engine.config.schema import ALIASES, SCHEMA, key_called, unknown_key
 from kiwi_engine.config.settings import Settings
 from kiwi_engine.errors import ConfigError
 
@@ -49,6 +49,7 @@ def load_settings(
 
 def _from_environment(environment: Mapping[str, str], problems: list[str]) -> list[Assignment]:
     by_variable = {key.variable: key.name for key in SCHEMA.values()}
+    by_variable |= {_PREFIX + name.replace("-", "_").upper(): name for name in ALIASES}
     assignments = []
     for variable in sorted(environment):
         if not variable.startswith(_PREFIX) or variable in _OTHER_VARIABLES:
@@ -66,7 +67,7 @@ def _from_environment(environment: Mapping[str, str], problems: list[str]) -> li
 def _evaluate(assignments: Sequence[Assignment], problems: list[str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for source, name, words in assignments:
-        key = SCHEMA.get(name)
+        key = key_called(name)
         if key is None:
             problems.append(f"{source}: {unknown_key(name)}")
             continue

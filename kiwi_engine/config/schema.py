@@ -10,7 +10,8 @@ from typing import Any, Final, get_type_hints
 
 import msgspec
 
-from kiwi_engine.config.settings import Row, Settings
+from kiwi_engine.config.rows import Row
+from kiwi_engine.config.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,17 @@ def _build() -> Mapping[str, Key]:
 # Key by name, in the order of the rows.
 SCHEMA: Final = _build()
 
+# Second names of keys, by which a file, a flag and CONFIG may call them as well.
+ALIASES: Final[Mapping[str, str]] = MappingProxyType(
+    {key.row.alias: key.name for key in SCHEMA.values() if key.row.alias}
+)
+
+
+def key_called(name: str) -> Key | None:
+    """The key of that name or alias (in lower case)."""
+    return SCHEMA.get(ALIASES.get(name, name))
+
+
 # Keys of redis.conf that people bring along, and what they would want to know instead.
 HINTS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -64,6 +76,7 @@ HINTS: Final[Mapping[str, str]] = MappingProxyType(
         "save": "there are no snapshots; every write is logged",
         "maxmemory": "data may exceed memory; `memory` is the budget for caches",
         "maxmemory-policy": "nothing is evicted; data lives on disk",
+        "list-compress-depth": "lists are compressed on the disk, like everything else",
         "io-threads": "network and storage are two processes; see runtime-mode",
         "daemonize": "the server stays in the foreground; use a service manager",
         "network-threads": "there is one network process",

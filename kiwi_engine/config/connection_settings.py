@@ -1,0 +1,137 @@
+"""Settings of connections and of the server as a whole (pure)."""
+
+from __future__ import annotations
+
+from typing import Annotated, get_args
+
+import msgspec
+
+from kiwi_engine.config.kinds import Choice, Integer, Size, Text, Words
+from kiwi_engine.config.rows import (
+    GB,
+    INT_MAX,
+    KB,
+    MB,
+    NETWORK,
+    SERVER,
+    DebugAccess,
+    LogLevel,
+    Row,
+)
+
+
+class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The first sections of `Settings`."""
+
+    # --- Network ---
+    port: Annotated[
+        int, Row(NETWORK, Integer(1, 65535), "TCP port on which clients connect.", redis=True)
+    ] = 7379
+    bind: Annotated[
+        tuple[str, ...],
+        Row(
+            NETWORK,
+            Words(),
+            "Addresses to listen on. A server that others can reach should set requirepass.",
+            redis=True,
+        ),
+    ] = ("127.0.0.1",)
+    tcp_backlog: Annotated[
+        int,
+        Row(NETWORK, Integer(1, 65535), "Connections that may wait to be accepted.", redis=True),
+    ] = 511
+    tcp_keepalive: Annotated[
+        int,
+        Row(
+            NETWORK,
+            Integer(0, 86400, "seconds"),
+            "Idle seconds after which the kernel probes a client that may be gone; 0: never.",
+            redis=True,
+        ),
+    ] = 300
+    timeout: Annotated[
+        int,
+        Row(
+            NETWORK,
+            Integer(0, INT_MAX, "seconds"),
+            "Idle seconds after which a client is disconnected; 0: never.",
+            runtime=True,
+            redis=True,
+        ),
+    ] = 0
+    maxclients: Annotated[
+        int,
+        Row(
+            NETWORK,
+            Integer(1, 2**32 - 1),
+            "Connections served at a time; one more is told so and closed.",
+            runtime=True,
+            redis=True,
+        ),
+    ] = 10_000
+    requirepass: Annotated[
+        str,
+        Row(
+            NETWORK,
+            Text(),
+            "Password that clients must give with AUTH or HELLO; empty: none is asked for.",
+            runtime=True,
+            redis=True,
+        ),
+    ] = ""
+    proto_max_bulk_len: Annotated[
+        int,
+        Row(
+            NETWORK,
+            Size(KB, GB - MB),
+            "Longest single string in a request, and longest value that a command may build.",
+            runtime=True,
+            redis=True,
+        ),
+    ] = 512 * MB
+
+    # --- Server ---
+    dir: Annotated[
+        str,
+        Row(
+            SERVER,
+            Text(must_be_given=True),
+            "Data directory; created if missing, owned by one server at a time.",
+            redis=True,
+        ),
+    ] = "kiwi-data"
+    databases: Annotated[
+        int, Row(SERVER, Integer(1, 1024), "Databases that SELECT can choose from.", redis=True)
+    ] = 16
+    loglevel: Annotated[
+        LogLevel,
+        Row(
+            SERVER,
+            Choice(get_args(LogLevel)),
+            "How much is logged.",
+            runtime=True,
+            redis=True,
+        ),
+    ] = "notice"
+    logfile: Annotated[
+        str, Row(SERVER, Text(), "File to log to; empty: standard error.", redis=True)
+    ] = ""
+    hz: Annotated[
+        int,
+        Row(
+            SERVER,
+            Integer(1, 500, "per second"),
+            "Cycles in which expired keys are looked for.",
+            runtime=True,
+            redis=True,
+        ),
+    ] = 10
+    enable_debug_command: Annotated[
+        DebugAccess,
+        Row(
+            SERVER,
+            Choice(get_args(DebugAccess)),
+            "Who may use DEBUG; local: only clients of this machine.",
+            redis=True,
+        ),
+    ] = "no"
