@@ -4,23 +4,31 @@ Every read takes the time of its command: a key whose deadline lies before it is
 everyone, and its access removes it. A deadline is milliseconds since the Unix epoch; 0 means none.
 `set` is blind: it reads neither the old value nor its deadline. What it leaves in the expiry index
 is recognised there as stale, because an entry counts only while the key has that very deadline.
+The elements of a collection that it overwrites are found by `keyspace.spread.reclaim`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from kiwi_engine.checksum import crc32c_unchecked as crc32c
 from kiwi_engine.engine.store_protocol import Store
 from kiwi_engine.errors import WrongTypeError
+from kiwi_engine.keyspace.access_times import AccessTimes
 from kiwi_engine.keyspace.encoding import (
     DEADLINE_END,
+    HASH_KIND,
     KIND_NAMES,
+    SPREAD_BIT,
     STRING,
     STRING_EXPIRING,
+    STRING_KIND,
     data_key,
     deadline_of,
     expiry_key,
+    field_expiry_key,
+    is_spread,
     kind_of,
     namespace_prefix,
     place,
@@ -28,25 +36,55 @@ from kiwi_engine.keyspace.encoding import (
     with_deadline,
 )
 from kiwi_engine.keyspace.expiry import ExpiryState
+from kiwi_engine.keyspace.limits import Limits
+from kiwi_engine.keyspace.sorted_sets.ranks import RankCache
+from kiwi_engine.keyspace.spread.copying import copy_elements
+from kiwi_engine.keyspace.spread.reclaim import Reclaimer
+from kiwi_engine.keyspace.spread.roots import (
+    Root,
+    decode_root,
+    encode_root,
+    field_deadline_of,
+    version_of,
+)
+from kiwi_engine.keyspace.spread.versions import Home, Versions
+from kiwi_engine.keyspace.strings.pages import whole_string
+
+
+class Shared(NamedTuple):
+    """What the databases of one keyspace have in common."""
+
+    store: Store
+    expiry: ExpiryState
+    limits: Limits
+    versions: Versions
+    reclaimer: Reclaimer
+    ranks: RankCache
+    accesses: AccessTimes
 
 
 class Database:
     """A database of a `Keyspace`, which alone creates it and tells it its namespace."""
 
     __slots__ = (
-        "_delete", "_expiry", "_get", "_head", "_peek_head", "_prefix", "_put", "_store",
-        "index", "namespace",
+        "_delete", "_expiry", "_get", "_head", "_peek_head", "_prefix", "_put", "_reclaimer",
+        "_touch", "_versions", "index", "limits", "namespace", "ranks", "store",
     )  # fmt: skip
 
-    def __init__(self, index: int, store: Store, expiry: ExpiryState) -> None:
+    def __init__(self, index: int, shared: Shared) -> None:
         self.index = index
-        self._store = store
-        self._expiry = expiry
+        store = self.store = shared.store
+        self.limits = shared.limits
+        self._expiry = shared.expiry
+        self._versions = shared.versions
+        self._reclaimer = shared.reclaimer
+        self.ranks = shared.ranks
         self._get = store.get
         self._head = store.head
         self._peek_head = store.peek_head
         self._put = store.put
         self._delete = store.delete
+        self._touch = shared.accesses.touch
         self.use_namespace(index)
 
     def use_namespace(self, namespace: int) -> None:
@@ -58,15 +96,21 @@ class Database:
         """Where the store keeps `key`."""
         return data_key(self._prefix, key)
 
+    def touch(self, key: bytes) -> None:
+        """Let `key` be used now; so do all that read or write its value, not those of a head."""
+        self._touch(self.stored_key(key))
+
     def prefetch(self, keys: Iterable[bytes]) -> None:
         """Bring `keys` into memory with one batched read; a hint."""
-        self._store.prefetch([data_key(self._prefix, key) for key in keys])
+        self.store.prefetch([data_key(self._prefix, key) for key in keys])
 
     # Strings
 
     def get(self, key: bytes, now_ms: int) -> bytes | None:
         """The string at `key`; `WrongTypeError` where something else lives."""
-        value = self._get(place(self._prefix, crc32c(key)) + key)
+        stored_key = place(self._prefix, crc32c(key)) + key
+        self._touch(stored_key)
+        value = self._get(stored_key)
         if value is None:
             return None
         if value[0] == STRING:
@@ -75,7 +119,9 @@ class Database:
 
     def get_with_deadline(self, key: bytes, now_ms: int) -> tuple[bytes | None, int]:
         """The string at `key` and its deadline; (None, 0) where there is none."""
-        value = self._get(place(self._prefix, crc32c(key)) + key)
+        stored_key = place(self._prefix, crc32c(key)) + key
+        self._touch(stored_key)
+        value = self._get(stored_key)
         if value is None:
             return None, 0
         if value[0] == STRING:
@@ -85,13 +131,17 @@ class Database:
     def _string_of(self, key: bytes, value: bytes, now_ms: int) -> tuple[bytes | None, int]:
         if self._vanishes(key, value, now_ms):
             return None, 0
-        if value[0] != STRING_EXPIRING:
+        if value[0] == STRING_EXPIRING:
+            return value[DEADLINE_END:], deadline_of(value)
+        if kind_of(value) != STRING_KIND:
             raise WrongTypeError
-        return value[DEADLINE_END:], deadline_of(value)
+        return whole_string(self.store, value), deadline_of(value)
 
     def set(self, key: bytes, payload: bytes) -> None:
         """Make `key` a string without a deadline, blindly."""
-        self._put(place(self._prefix, crc32c(key)) + key, b"\x00" + payload)
+        stored_key = place(self._prefix, crc32c(key)) + key
+        self._touch(stored_key)
+        self._put(stored_key, b"\x00" + payload)
 
     def set_expiring(self, key: bytes, payload: bytes, deadline_ms: int) -> None:
         """Make `key` a string that expires; reads memory only."""
@@ -142,23 +192,96 @@ class Database:
 
     def remove(self, key: bytes, head: bytes) -> None:
         """Remove `key`, whose value begins with `head`."""
-        self._delete(self.stored_key(key))
+        stored_key = self.stored_key(key)
+        if head[0] & SPREAD_BIT:
+            self._note_orphan(stored_key)
+        self._delete(stored_key)
         self._move_expiry(key, deadline_of(head), 0)
 
     def read_value(self, key: bytes, now_ms: int) -> bytes | None:
         """The stored value at `key`, of whatever kind, for `write_value` elsewhere."""
-        value = self._get(self.stored_key(key))
+        stored_key = self.stored_key(key)
+        self._touch(stored_key)
+        value = self._get(stored_key)
         if value is not None and self._vanishes(key, value, now_ms):
             return None
         return value
 
     def write_value(self, key: bytes, value: bytes) -> None:
-        """Store a value from `read_value` at `key`, over whatever was there; reads memory only."""
+        """Store a value at `key`, over whatever was there; reads memory only.
+
+        It may be one from `read_value` elsewhere if that key was removed: the elements of a spread
+        value belong to one root.
+        """
         stored_key = self.stored_key(key)
+        self._touch(stored_key)
         replaced = self._peek_head(stored_key)
-        previous_ms = deadline_of(replaced) if isinstance(replaced, bytes) else 0
+        previous_ms = 0
+        if isinstance(replaced, bytes):
+            previous_ms = deadline_of(replaced)
+            if is_spread(replaced):
+                self._note_orphan(stored_key)
         self._put(stored_key, value)
         self._move_expiry(key, previous_ms, deadline_of(value))
+        if value[0] > STRING_EXPIRING:
+            if is_spread(value):
+                self._versions.move(version_of(value), self._home(key, kind_of(value)))
+            if kind_of(value) == HASH_KIND:
+                self.move_field_expiry(key, 0, field_deadline_of(value))
+
+    def write_copy(self, key: bytes, value: bytes) -> None:
+        """Store a copy of a value from `read_value` at `key`, over whatever was there."""
+        if is_spread(value):
+            root = decode_root(value)
+            source_version = root.version
+            root.version = self._versions.new(self._home(key, root.kind))
+            copy_elements(self.store, root.kind, source_version, root.version)
+            value = encode_root(root)
+        self.write_value(key, value)
+
+    # Collections
+
+    def open(self, key: bytes, kind: int, now_ms: int) -> Root | None:
+        """The root of the collection at `key`; `WrongTypeError` where another kind lives."""
+        stored_key = place(self._prefix, crc32c(key)) + key
+        self._touch(stored_key)
+        value = self._get(stored_key)
+        if value is None or (value[0] & 1 and self._vanishes(key, value, now_ms)):
+            return None
+        if value[0] >> 1 & 7 != kind:
+            raise WrongTypeError
+        return decode_root(value)
+
+    def save(self, key: bytes, root: Root) -> None:
+        """Store the root of a collection that is new or was opened; its deadline has not changed.
+
+        Where nothing lived, `root` has no deadline.
+        """
+        self._put(place(self._prefix, crc32c(key)) + key, encode_root(root))
+
+    def replace(self, key: bytes, root: Root) -> None:
+        """Store the root of a new collection at `key`, over whatever was there."""
+        self.write_value(key, encode_root(root))
+
+    def drop(self, key: bytes, root: Root) -> None:
+        """Remove a collection that has lost its last element."""
+        self._delete(self.stored_key(key))
+        self._reclaimer.note(root.version)
+        self._move_expiry(key, root.deadline_ms, 0)
+
+    def spread(self, key: bytes, root: Root) -> None:
+        """Give a packed or new root a version; its elements are then written by the caller."""
+        root.version = self._versions.new(self._home(key, root.kind))
+        root.body = b""
+        root.count = 0
+
+    def _home(self, key: bytes, kind: int) -> Home:
+        return Home(kind, self.namespace, key)
+
+    def _note_orphan(self, stored_key: bytes) -> None:
+        value = self._get(stored_key)
+        if value is not None:
+            self._reclaimer.note(version_of(value))
 
     def walk(self, first_hash: int) -> Iterator[tuple[bytes, bytes]]:
         """(stored key, head) in order of hash from `first_hash` on, expired ones included.
@@ -166,7 +289,7 @@ class Database:
         Consume or drop it before the next write.
         """
         end = namespace_prefix(self.namespace + 1)
-        return self._store.range(place(self._prefix, first_hash), end)
+        return self.store.range(place(self._prefix, first_hash), end)
 
     # Expiry
 
@@ -175,6 +298,8 @@ class Database:
         stored_key = self.stored_key(key)
         head = self._head(stored_key)
         if head is not None and deadline_of(head) == deadline_ms:
+            if is_spread(head):
+                self._note_orphan(stored_key)
             self._delete(stored_key)
             self._expiry.expired_count += 1
 
@@ -191,6 +316,19 @@ class Database:
             self.remove(key, head)
             self._expiry.expired_count += 1
         return True
+
+    def move_field_expiry(self, key: bytes, previous_ms: int, deadline_ms: int) -> None:
+        """Keep the index of field deadlines in step with the earliest one of the hash at `key`.
+
+        As for keys: each such hash has its entry, but not each entry its hash.
+        """
+        if previous_ms == deadline_ms:
+            return
+        if previous_ms:
+            self._delete(field_expiry_key(previous_ms, self.namespace, key))
+        if deadline_ms:
+            self._put(field_expiry_key(deadline_ms, self.namespace, key), b"")
+            self._expiry.fields_floor_ms = min(self._expiry.fields_floor_ms, deadline_ms)
 
     def _move_expiry(self, key: bytes, previous_ms: int, deadline_ms: int) -> None:
         """Keep the expiry index in step with a changed deadline; 0 means none or unknown.

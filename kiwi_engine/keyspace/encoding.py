@@ -2,6 +2,7 @@
 
     data     "d" | namespace u32 | crc32c(key) u32 | key                   ->  value
     expiry   "x" | deadline u64 | namespace u32 | key                      ->  (empty)
+    fields   "y" | deadline u64 | namespace u32 | key                      ->  (empty)
     meta     "m" | name                                                    ->  depends on the name
     embedded "e" | key                                                     ->  the value itself
 
@@ -10,6 +11,9 @@
 All integers are big-endian, so that the order of bytes is the order of numbers. A deadline is in
 milliseconds since the Unix epoch. Because data keys are ordered by hash, a hash is a place in the
 database that stays meaningful whatever is written: a SCAN cursor needs no state.
+
+The payload of a string is its bytes; that of a collection is its root, see `spread.roots`, and the
+tables of what lies outside of a root are those of `spread.versions`.
 """
 
 from __future__ import annotations
@@ -22,22 +26,39 @@ from kiwi_engine.checksum import crc32c_unchecked as crc32c
 NAMESPACE_MAX: Final = 2**32 - 2
 HASH_LIMIT: Final = 2**32
 
-# Tags: twice the kind, plus one if a deadline follows.
+# Tags: twice the kind, plus one if a deadline follows, plus 16 if the value is spread.
 STRING: Final = 0
 STRING_EXPIRING: Final = 1
-KIND_NAMES: Final = (b"string",)
+SPREAD_BIT: Final = 16
+
+# Kinds, and what TYPE calls each.
+STRING_KIND: Final = 0
+LIST_KIND: Final = 1
+SET_KIND: Final = 2
+SORTED_SET_KIND: Final = 3
+HASH_KIND: Final = 4
+STREAM_KIND: Final = 5
+KIND_NAMES: Final = (b"string", b"list", b"set", b"zset", b"hash", b"stream")
 
 DEADLINE_END: Final = 9  # where the payload of an expiring value begins
 
 DEADLINE_MS_MAX: Final = 2**63 - 1
 EXPIRY_END: Final = b"y"  # behind all entries of the expiry index
+FIELD_EXPIRY_END: Final = b"z"  # and of that of field deadlines
 
 # The table of the embedded API, in the order of its users' keys; its values have no tag.
 EMBEDDED: Final = b"e"
 EMBEDDED_END: Final = b"f"
 EMBEDDED_COUNTER: Final = b"E"
 
+# Registered versions of spread values, and the tally counters of those and of their roots.
+REGISTRY: Final = b"c"
+REGISTRY_END: Final = b"d"
+VERSIONS_COUNTER: Final = b"c"
+SPREAD_ROOTS_COUNTER: Final = b"r"
+
 META_NAMESPACES: Final = b"mnamespaces"
+META_NEXT_VERSION: Final = b"mversion"
 META_DEAD: Final = b"mdead/"
 META_DEAD_END: Final = b"mdead0"
 
@@ -93,13 +114,23 @@ def expiry_key(deadline_ms: int, namespace: int, key: bytes) -> bytes:
     return _EXPIRY.pack(b"x", deadline_ms, namespace) + key
 
 
+def field_expiry_key(deadline_ms: int, namespace: int, key: bytes) -> bytes:
+    """The entry of a hash in the index of field deadlines; `deadline_ms` is its earliest one."""
+    return _EXPIRY.pack(b"y", deadline_ms, namespace) + key
+
+
+def field_expiry_bound(deadline_ms: int) -> bytes:
+    """As `expiry_bound`, in the index of field deadlines."""
+    return b"y" + _U64.pack(deadline_ms)
+
+
 def expiry_bound(deadline_ms: int) -> bytes:
     """Sorts behind all entries with an earlier deadline, before all others."""
     return b"x" + _U64.pack(deadline_ms)
 
 
 def parse_expiry_key(stored_key: bytes) -> ExpiryEntry:
-    """The inverse of `expiry_key`."""
+    """The inverse of `expiry_key` and `field_expiry_key`."""
     _, deadline_ms, namespace = _EXPIRY.unpack_from(stored_key)
     return ExpiryEntry(deadline_ms, namespace, stored_key[13:])
 
@@ -139,7 +170,12 @@ def deadline_of(head: bytes) -> int:
 
 def kind_of(head: bytes) -> int:
     """The kind in the first bytes of a value; `KIND_NAMES` names it."""
-    return head[0] >> 1
+    return head[0] >> 1 & 7
+
+
+def is_spread(head: bytes) -> bool:
+    """Whether the elements of a value lie outside of it, under a version of their own."""
+    return bool(head[0] & SPREAD_BIT)
 
 
 def with_deadline(value: bytes, deadline_ms: int) -> bytes:
@@ -164,8 +200,13 @@ def expires_counter(namespace: int) -> bytes:
 def tally(key: bytes, head: bytes) -> tuple[bytes, ...]:
     """The counters that a stored entry counts for (an `engine.store_protocol.Tally`)."""
     if key[:1] != b"d":
-        return (EMBEDDED_COUNTER,) if key[:1] == EMBEDDED else ()
+        return _OTHER_COUNTERS.get(key[:1], ())
     namespace = key[1:5]
-    if head[0] & 1:
-        return (b"k" + namespace, b"e" + namespace)
-    return (b"k" + namespace,)
+    counters: tuple[bytes, ...] = (b"k" + namespace,)
+    tag = head[0]
+    if tag & 1:
+        counters = (b"k" + namespace, b"e" + namespace)
+    return (*counters, SPREAD_ROOTS_COUNTER) if tag & SPREAD_BIT else counters
+
+
+_OTHER_COUNTERS: Final = {EMBEDDED: (EMBEDDED_COUNTER,), REGISTRY: (VERSIONS_COUNTER,)}

@@ -17,9 +17,15 @@ from typing import Final, NamedTuple
 
 from kiwi_engine.engine.store_protocol import Store
 from kiwi_engine.keyspace import encoding
-from kiwi_engine.keyspace.database import Database
+from kiwi_engine.keyspace.access_times import AccessTimes
+from kiwi_engine.keyspace.database import Database, Shared
 from kiwi_engine.keyspace.encoding import NamespaceMap
 from kiwi_engine.keyspace.expiry import ExpiryState
+from kiwi_engine.keyspace.hashes import field_expiry
+from kiwi_engine.keyspace.limits import Limits
+from kiwi_engine.keyspace.sorted_sets.ranks import RankCache
+from kiwi_engine.keyspace.spread.reclaim import Reclaimer
+from kiwi_engine.keyspace.spread.versions import Versions
 
 VALUE_BYTES_MAX: Final = 512 * 1024 * 1024
 # Keys looked at to estimate the mean time to live of a database.
@@ -47,9 +53,25 @@ class Keyspace:
     def __init__(self, store: Store, databases: int = 16, *, seed: int | None = None) -> None:
         self.value_bytes_max = VALUE_BYTES_MAX
         self.expiry = ExpiryState()
+        self.limits = Limits()
         self.random = Random(seed)
         self.database_count = databases
         self._store = store
+        # To be called before each command that may have to be undone.
+        self.forget_undo = store.forget_undo
+        self._versions = Versions(store)
+        self.reclaimer = Reclaimer(store)
+        self.ranks = RankCache(store)
+        self.accesses = AccessTimes()
+        self._shared = Shared(
+            store,
+            self.expiry,
+            self.limits,
+            self._versions,
+            self.reclaimer,
+            self.ranks,
+            self.accesses,
+        )
         # May be more than can be selected: those of a larger setting keep what they hold.
         self._databases: list[Database] = []
         self._map = NamespaceMap(0, ())
@@ -77,13 +99,25 @@ class Keyspace:
         extra = tuple(range(known.next_namespace, next_namespace))
         self._map = NamespaceMap(next_namespace, known.namespaces + extra)
         for index in range(len(self._databases), len(self._map.namespaces)):
-            self._databases.append(Database(index, self._store, self.expiry))
+            self._databases.append(Database(index, self._shared))
         dead = self._store.range(encoding.META_DEAD, encoding.META_DEAD_END)
         self._dead = [encoding.parse_dead_key(key) for key, _ in dead]
         self._reclaim_from.clear()
         self._forgotten_to.clear()
-        self.expiry.floor_ms = 0
+        self._versions.reload()
+        self.reclaimer.reload()
+        self.ranks.reload()
+        self.expiry.floor_ms = self.expiry.fields_floor_ms = 0
         self._show_namespaces()
+
+    def keep_undo(self, is_on: bool) -> None:
+        """The commands that follow may have to be undone, or will not."""
+        self._store.keep_undo(is_on)
+
+    def undo(self) -> None:
+        """Take back what the command under way has changed."""
+        if self._store.undo():
+            self.reload()
 
     def flush(self, indexes: Iterable[int]) -> None:
         """Empty some databases, each in constant time."""
@@ -122,6 +156,13 @@ class Keyspace:
         return len(self._dead)
 
     def reclaim(self, limit: int) -> int:
+        """Remove up to `limit` keys of dead namespaces and elements of dead collections each.
+
+        Returns how many it looked at.
+        """
+        return self._reclaim_namespaces(limit) + self.reclaimer.work(limit)
+
+    def _reclaim_namespaces(self, limit: int) -> int:
         """Remove up to `limit` keys of dead namespaces; how many it looked at.
 
         Safe to repeat and to stop anywhere: a namespace stays dead until nothing of it is left.
@@ -219,6 +260,11 @@ class Keyspace:
             self._next_deadline_ms(now_ms) if is_done else entries[-1].deadline_ms
         )
         return len(due)
+
+    def expire_fields(self, now_ms: int, limit: int) -> int:
+        """Remove up to `limit` expired fields of hashes; `limit`: there may be more."""
+        living = {database.namespace: database for database in self._databases}
+        return field_expiry.expire_fields(self._store, living, self.expiry, now_ms, limit)
 
     def _next_deadline_ms(self, now_ms: int) -> int:
         """The earliest deadline from `now_ms` on: until then the cycle need not look again."""

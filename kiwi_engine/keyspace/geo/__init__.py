@@ -1,0 +1,1 @@
+"""Places on the earth as scores of a sorted set (pure)."""

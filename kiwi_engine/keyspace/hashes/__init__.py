@@ -1,0 +1,1 @@
+"""Hashes in a database (pure)."""

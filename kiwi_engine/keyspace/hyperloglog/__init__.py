@@ -1,0 +1,1 @@
+"""HyperLogLog sketches (pure)."""

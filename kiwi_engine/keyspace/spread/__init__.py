@@ -1,0 +1,1 @@
+"""What all collections have in common (pure)."""

@@ -1,0 +1,1 @@
+"""Strings in a database, also large ones in pages (pure)."""
