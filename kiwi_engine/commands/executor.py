@@ -1,7 +1,8 @@
 """Running commands against the keyspace (pure apart from what the store reads).
 
 The executing thread gives it the commands of one run and gets their replies, in order. A command
-that fails answers with an error and has changed nothing; the ones after it still run.
+that fails answers with an error and has changed nothing, be it that it met damaged bytes after its
+first change; the ones after it still run.
 """
 
 from __future__ import annotations
@@ -67,6 +68,8 @@ class Executor:
         add, find = replies.append, spelled
         is_checked = self.refusal is not None or self.admit is not None
         timed, counted = self._timed, self._counted
+        keyspace = self._keyspace
+        may_undo = timed is not None and timed.may_undo
         for words in commands:
             command = find(words[0]) or lookup(words[0])
             # One reading of the clock for a row of equal commands: time is exact for their sum.
@@ -75,6 +78,10 @@ class Executor:
                 self.account()
                 timed = self._timed = command
                 counted = 0
+                may_undo = command is not None and command.may_undo
+                keyspace.keep_undo(may_undo)
+            if may_undo:
+                keyspace.forget_undo()
             try:
                 count = len(words)
                 if (
@@ -92,6 +99,7 @@ class Executor:
                 add(self._failed(command, ReplyError(f"ERR corruption: {error}")))
             except Exception:
                 logger.exception("command %r failed", words[0])
+                keyspace.undo()
                 add(INTERNAL_ERROR)
         self._counted = counted
         return replies
@@ -104,6 +112,7 @@ class Executor:
             usage.calls += self._counted
             usage.time_ns += now_ns - self._started_ns
         self._timed, self._counted, self._started_ns = None, 0, now_ns
+        self._keyspace.keep_undo(False)
 
     def reset_statistics(self) -> None:
         self.usage.clear()
@@ -115,6 +124,7 @@ class Executor:
             database = self._keyspace.database(db)
             context = self._contexts[db, resp3] = Context(self._keyspace, database, 0, resp3)
         context.now_ms = now_ms
+        self._keyspace.accesses.advance(now_ms)
         return context
 
     def _check(self, command: Command | None, words: list[bytes], db: int, now_ms: int) -> None:
@@ -134,6 +144,7 @@ class Executor:
             raise refusal
 
     def _failed(self, command: Command | None, error: ReplyError) -> bytes:
+        self._keyspace.undo()
         kind = error.text.partition(" ")[0]
         self.errors[kind] = self.errors.get(kind, 0) + 1
         if command is not None:

@@ -12,6 +12,14 @@ from kiwi_engine.commands.table import Command, arity_accepts
 TITLES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "string": "Strings",
+        "bitmap": "Bitmaps",
+        "hyperloglog": "HyperLogLog",
+        "list": "Lists",
+        "set": "Sets",
+        "hash": "Hashes",
+        "sorted-set": "Sorted sets",
+        "geo": "Geo",
+        "stream": "Streams",
         "generic": "Keys",
         "connection": "Connection",
         "server": "Server",
@@ -25,12 +33,20 @@ NOTES: Final[Mapping[str, str]] = MappingProxyType(
         "config set": "the keys marked live in [configuration](configuration.md)",
         "debug": "`SLEEP` only, and only if `enable-debug-command` allows it",
         "incrbyfloat": "counts as Redis does on x86-64, on every machine",
-        "object encoding": "what Redis says of the same value after a restart",
+        "memory usage": "bytes on the disk, before compression",
+        "object encoding": "of a string: what Redis says after a restart",
         "object freq": "refused, as by Redis without an LFU policy",
-        "object idletime": "refused: no access times are kept",
+        "object idletime": "known of the last 50,000 keys used; of others, how long they were not",
         "bgsave": "renews the [backup](operations.md#backup) in `backup-dir`",
         "save": "as BGSAVE, and waits; other clients do not",
         "shutdown": "SAVE makes a backup first; without it nothing needs saving",
+        "pfselftest": "tries 10,000 elements, not ten million",
+        "xadd": "`~` trims to nodes of `stream-node-max-entries`, whatever their size in bytes",
+        "xinfo consumers": "a consumer that asks in vain is seen once a second",
+        "xinfo stream": "`radix-tree-keys` and `-nodes` are what a stream of its length might have",
+        "xread": "does not wait yet: BLOCK answers at once, as inside of a transaction",
+        "xreadgroup": "does not wait yet: BLOCK answers at once, as inside of a transaction",
+        "xtrim": "`~` trims to nodes of `stream-node-max-entries`, whatever their size in bytes",
     }
 )
 # Between these lines of the page stands the table.

@@ -11,20 +11,44 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from kiwi_engine.commands import (
-    connection_table,
-    counters,
-    databases,
-    debug,
+from kiwi_engine.commands.bitmaps import bitfields
+from kiwi_engine.commands.bitmaps import bits as bitmaps
+from kiwi_engine.commands.generic import (
+    dump_restore,
     expire,
     keys,
-    lcs,
+    memory,
     object_inspection,
     scan,
-    strings,
-    strings_many,
-    strings_ranges,
+    sort,
 )
+from kiwi_engine.commands.geo import positions as geo
+from kiwi_engine.commands.geo import search as geo_search
+from kiwi_engine.commands.hashes import counters as hashes_counters
+from kiwi_engine.commands.hashes import expiry as hashes_expiry
+from kiwi_engine.commands.hashes import fields as hashes
+from kiwi_engine.commands.hashes import walks as hashes_walks
+from kiwi_engine.commands.hyperloglog import sketches as hyperloglog
+from kiwi_engine.commands.lists import edits as lists_edit
+from kiwi_engine.commands.lists import ends as lists
+from kiwi_engine.commands.lists import moves as lists_move
+from kiwi_engine.commands.server import connection_table, databases, debug
+from kiwi_engine.commands.sets import algebra as sets_algebra
+from kiwi_engine.commands.sets import members as sets
+from kiwi_engine.commands.sets import picks as sets_random
+from kiwi_engine.commands.sorted_sets import algebra as sorted_sets_algebra
+from kiwi_engine.commands.sorted_sets import members as sorted_sets
+from kiwi_engine.commands.sorted_sets import picks as sorted_sets_picks
+from kiwi_engine.commands.sorted_sets import ranges as sorted_sets_ranges
+from kiwi_engine.commands.streams import claims as streams_claim
+from kiwi_engine.commands.streams import entries as streams
+from kiwi_engine.commands.streams import groups as streams_groups
+from kiwi_engine.commands.streams import information as streams_info
+from kiwi_engine.commands.streams import reading as streams_read
+from kiwi_engine.commands.strings import counters, lcs
+from kiwi_engine.commands.strings import many as strings_many
+from kiwi_engine.commands.strings import ranges as strings_ranges
+from kiwi_engine.commands.strings import whole as strings
 from kiwi_engine.commands.table import Command
 
 SPELLINGS_MAX: Final = 4096
@@ -35,12 +59,39 @@ _TABLES: Final = (
     strings_ranges.TABLE,
     counters.TABLE,
     lcs.TABLE,
+    hashes.TABLE,
+    hashes_counters.TABLE,
+    hashes_expiry.TABLE,
+    hashes_walks.TABLE,
+    sets.TABLE,
+    sets_random.TABLE,
+    sets_algebra.TABLE,
+    sorted_sets.TABLE,
+    sorted_sets_ranges.TABLE,
+    sorted_sets_picks.TABLE,
+    sorted_sets_algebra.TABLE,
     keys.TABLE,
     expire.TABLE,
     scan.TABLE,
     object_inspection.TABLE,
+    dump_restore.TABLE,
+    memory.TABLE,
     databases.TABLE,
     debug.TABLE,
+    lists.TABLE,
+    lists_edit.TABLE,
+    lists_move.TABLE,
+    sort.TABLE,
+    bitmaps.TABLE,
+    bitfields.TABLE,
+    hyperloglog.TABLE,
+    geo.TABLE,
+    geo_search.TABLE,
+    streams.TABLE,
+    streams_read.TABLE,
+    streams_groups.TABLE,
+    streams_claim.TABLE,
+    streams_info.TABLE,
     connection_table.TABLE,
 )
 

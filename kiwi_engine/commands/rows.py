@@ -6,7 +6,7 @@ its own. Source: `setImplicitACLCategories` in Redis' server.c.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from kiwi_engine.commands.table import Command, Handler, KeySpec
@@ -31,6 +31,21 @@ def implied_categories(flags: Iterable[str]) -> frozenset[str]:
 def keys(flags: str, first: int = 1, last: int | None = None, step: int = 1) -> KeySpec:
     """A key specification; `flags` in Redis' words, separated by blanks."""
     return KeySpec(first, first if last is None else last, step, tuple(flags.split()))
+
+
+def counted_keys(flags: str, first: int) -> KeySpec:
+    """Keys behind their number, which is word `first`."""
+    return KeySpec(first, 0, 1, tuple(flags.split()), counted=True)
+
+
+def keyword_keys(flags: str, keyword: str, start: int, *, last: int = 0, limit: int = 0) -> KeySpec:
+    """Keys behind `keyword` (in capitals), which is looked for from word `start` on."""
+    return KeySpec(start, last, 1, tuple(flags.split()), keyword=keyword, limit=limit)
+
+
+def unknown_keys(flags: str, finder: Callable[[Sequence[bytes]], range] | None = None) -> KeySpec:
+    """Keys that only the command itself finds: by `finder`, or not before it runs."""
+    return KeySpec(flags=tuple(flags.split()), unknown=True, finder=finder)
 
 
 def row(

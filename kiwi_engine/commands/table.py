@@ -7,7 +7,7 @@ handler here: `server.local` binds theirs by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -20,18 +20,30 @@ Handler = Callable[[Context, list[bytes]], bytes]
 
 @dataclass(frozen=True, slots=True)
 class KeySpec:
-    """Where keys stand in a command: positions as in `COMMAND INFO`; first=0 means no keys.
+    """Where keys stand in a command, as Redis' key specifications tell it.
 
-    `flags` are those of Redis' key specifications, e.g. ("RW", "access", "update").
+    They begin at word `first`, or, if there is a `keyword`, behind the word that equals it, which
+    is looked for from word `first` on (backwards from the end if that is negative). From there
+    every `step`-th word is a key, up to word `last`: absolute, or behind a keyword counted from the
+    beginning; negative: from the end. With a `limit` of n > 1 only the first n-th part of them are
+    keys. `counted`: the word where they should begin tells how many follow. `unknown`: only the
+    command itself can tell; `finder`, where set, is how it does so, which clients do not learn.
+    `flags` are Redis' words, e.g. ("RW", "update").
     """
 
     first: int = 0
     last: int = 0
     step: int = 0
     flags: tuple[str, ...] = ()
+    keyword: str = ""
+    limit: int = 0
+    counted: bool = False
+    unknown: bool = False
+    finder: Callable[[Sequence[bytes]], range] | None = None
 
 
-NO_KEYS = KeySpec()
+# Those that may change several pages of one string.
+_UNDOABLE_STRINGS = frozenset(("append", "setrange"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +73,14 @@ class Command:
     @property
     def is_write(self) -> bool:
         return "write" in self.flags
+
+    @property
+    def may_undo(self) -> bool:
+        """Whether it could fail with changes made: that is worth a journal (`Store.keep_undo`).
+
+        Most string commands make their only change last; they are the ones that must be fast.
+        """
+        return self.is_write and (self.group != "string" or self.name in _UNDOABLE_STRINGS)
 
 
 def arity_accepts(arity: int, count: int) -> bool:

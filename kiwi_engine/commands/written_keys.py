@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kiwi_engine.commands.key_positions import key_positions
 from kiwi_engine.commands.registry import lookup
 from kiwi_engine.commands.table import Command
 
@@ -19,6 +20,5 @@ def written_keys(command: Command, words: list[bytes]) -> list[bytes]:
     keys: list[bytes] = []
     for spec in command.keys:
         if "RO" not in spec.flags:
-            last = spec.last if spec.last >= 0 else len(words) + spec.last
-            keys += words[spec.first : last + 1 : spec.step]
+            keys += [words[at] for at in key_positions(spec, words)]
     return keys

@@ -218,8 +218,7 @@ class NetworkRuntime:
         self.storage.configure(new)
         for connection in self._connections.values():
             connection.refresh_limits()
-        # A storage runtime that is down now is started with the new settings.
-        self._start(self._tell_storage("config_set", changed_fields(old, new)))
+        self.storage.change_settings(changed_fields(old, new))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

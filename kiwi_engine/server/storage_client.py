@@ -15,6 +15,7 @@ never repeated.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
@@ -26,6 +27,8 @@ from kiwi_engine.config.settings import Settings
 from kiwi_engine.errors import ChannelClosedError, KiwiError, UnknownOutcomeError
 from kiwi_engine.resp import reply
 from kiwi_engine.server.slots import ReplyLine, Slot
+
+logger = logging.getLogger(__name__)
 
 UNKNOWN_OUTCOME: Final = reply.error(UnknownOutcomeError("the storage runtime did not answer").text)
 READ_TOO_LATE: Final = reply.error(
@@ -174,16 +177,34 @@ class StorageClient:
         """The storage runtime's answer; `KiwiError` if it is down, too slow or refuses."""
         if self._link is None:
             raise ChannelClosedError("the storage runtime is not running")
-        identity, self._next_id = self._next_id, self._next_id + 1
-        future: asyncio.Future[Any] = self._loop.create_future()
-        self._waiting[identity] = future
-        self._queries.append(Query(identity, method, parameters))
+        identity, future = self._ask(method, parameters)
         self._schedule_flush()
         try:
             return await asyncio.wait_for(future, self._timeout_ns / 1e9)
         except TimeoutError:
             self._waiting.pop(identity, None)
             raise KiwiError("the storage runtime did not answer in time") from None
+
+    def change_settings(self, changed: dict[str, Any]) -> None:
+        """Run what was submitted so far with the old settings, and all else with the new ones.
+
+        The storage runtime runs the commands of a frame before it looks at the queries in it, so
+        the query has a frame of its own. A runtime that is down now is started with the new ones.
+        """
+        if self._link is None:
+            return
+        self._flush()
+        _, future = self._ask("config_set", changed)
+        future.add_done_callback(_log_refusal)
+        self._flush()
+
+    def _ask(self, method: str, parameters: dict[str, Any]) -> tuple[int, asyncio.Future[Any]]:
+        """Queue a query; its number and its answer to come."""
+        identity, self._next_id = self._next_id, self._next_id + 1
+        future: asyncio.Future[Any] = self._loop.create_future()
+        self._waiting[identity] = future
+        self._queries.append(Query(identity, method, parameters))
+        return identity, future
 
     def facts(self) -> dict[str, Any]:
         """The `channel` section of INFO."""
@@ -252,6 +273,11 @@ class StorageClient:
                 for words in slot.commands
             )
         )
+
+
+def _log_refusal(answer: asyncio.Future[Any]) -> None:
+    if not answer.cancelled() and (error := answer.exception()) is not None:
+        logger.warning("the storage runtime did not take over new settings: %s", error)
 
 
 def answers_without_storage(slots: Sequence[Slot]) -> list[list[bytes | None]]:

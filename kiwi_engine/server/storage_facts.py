@@ -130,7 +130,9 @@ def _index(runtime: StorageRuntime) -> Section:
 def _expiry(runtime: StorageRuntime) -> Section:
     return {
         "expired_keys": runtime.keyspace.expiry.expired_count,
+        "expired_subkeys": runtime.keyspace.expiry.expired_fields,
         "namespaces_to_reclaim": runtime.keyspace.dead_namespaces,
+        "collections_to_reclaim": runtime.keyspace.reclaimer.orphan_count(),
     }
 
 

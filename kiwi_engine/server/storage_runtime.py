@@ -31,8 +31,11 @@ Answer = tuple[int, str, Any]
 # (replies as (run id, RESP bytes), answers); may be called from two threads.
 Send = Callable[[list[tuple[int, bytes]], list[Answer]], None]
 
-_EXPIRE_KEYS_A_STEP: Final = 200
-# A cycle removes what is due for this long at most; 10 cycles a second then take 5 % of the thread.
+_EXPIRED_KEYS_A_STEP: Final = 200
+# More, because those of a large hash cost little each, but finding where they begin does not.
+_EXPIRED_FIELDS_A_STEP: Final = 1000
+# A cycle removes keys, and then fields of hashes, for this long at most each; 10 cycles a second
+# then take 10 % of the thread.
 _CYCLE_BUDGET_NS: Final = 5_000_000
 _RECLAIM_KEYS_A_CYCLE: Final = 2000
 
@@ -45,7 +48,7 @@ class StorageRuntime:
         self._send = send
         self.engine = Engine.open(settings.dir, engine_settings(settings), tally, self._deliver)
         self.keyspace = Keyspace(self.engine.store, settings.databases)
-        self.keyspace.value_bytes_max = settings.proto_max_bulk_len
+        self._set_limits()
         self.engine.on_rebuilt = self.keyspace.reload
         self.executor = Executor(self.keyspace)
         self.runs = RunExecution(self.engine, self.keyspace, self.executor, settings)
@@ -93,15 +96,19 @@ class StorageRuntime:
         if self.engine.refusal is not None or self.engine.write_delay_s() > 0:
             return
         self.engine.begin()
-        deadline_ns = monotonic_ns() + _CYCLE_BUDGET_NS
         try:
-            while monotonic_ns() < deadline_ns and not self.engine.group_is_full():
-                if self.keyspace.expire_cycle(wall_ms(), _EXPIRE_KEYS_A_STEP) < _EXPIRE_KEYS_A_STEP:
-                    break
+            self._expire_for_a_while(self.keyspace.expire_cycle, _EXPIRED_KEYS_A_STEP)
+            self._expire_for_a_while(self.keyspace.expire_fields, _EXPIRED_FIELDS_A_STEP)
             self.keyspace.reclaim(_RECLAIM_KEYS_A_CYCLE)
         finally:
             # Also after a failed read: what was changed so far is seen, so it must be logged.
             self.engine.end()
+
+    def _expire_for_a_while(self, step: Callable[[int, int], int], limit: int) -> None:
+        deadline_ns = monotonic_ns() + _CYCLE_BUDGET_NS
+        while monotonic_ns() < deadline_ns and not self.engine.group_is_full():
+            if step(wall_ms(), limit) < limit:
+                break
 
     def _deliver(self, replies: list[PendingReply], error: ReplyError | None) -> None:
         if error is None:
@@ -127,9 +134,15 @@ class StorageRuntime:
     def _config_set(self, parameters: dict[str, Any]) -> None:
         """`parameters` are fields of `Settings` with their new, validated values."""
         self._settings = msgspec.structs.replace(self._settings, **parameters)
-        self.keyspace.value_bytes_max = self._settings.proto_max_bulk_len
+        self._set_limits()
         self.engine.configure(engine_settings(self._settings))
         self.runs.configure(self._settings)
+
+    def _set_limits(self) -> None:
+        self.keyspace.value_bytes_max = self._settings.proto_max_bulk_len
+        limits = self.keyspace.limits
+        for name in limits.__struct_fields__:
+            setattr(limits, name, getattr(self._settings, name))
 
     def _collect(self, parameters: dict[str, Any]) -> None:
         """`threshold`: percent of a value-log segment that must be dead."""
@@ -139,4 +152,5 @@ class StorageRuntime:
         self.executor.reset_statistics()
         self.runs.reset_statistics()
         self.keyspace.expiry.expired_count = 0
+        self.keyspace.expiry.expired_fields = 0
         self.engine.reset_statistics()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiwi_engine.commands import arguments
-from kiwi_engine.commands.deadlines import (
+from kiwi_engine.commands.generic.deadlines import (
     MILLISECONDS,
     SECONDS,
     UNIX_MILLISECONDS,
@@ -17,6 +17,7 @@ from kiwi_engine.commands.deadlines import (
     positive_deadline,
 )
 from kiwi_engine.errors import ReplyError
+from tests.commands.helpers import Session
 
 MAXIMUM, MINIMUM = 2**63 - 1, -(2**63)
 NOW = 1_700_000_000_000
@@ -93,3 +94,14 @@ def test_only_expire_takes_times_that_are_not_positive(text: bytes) -> None:
     assert any_deadline(text, MILLISECONDS, NOW, "expire") == int(text) + NOW
     with pytest.raises(ReplyError, match="invalid expire time"):
         any_deadline(b"%d" % (MINIMUM // 1000 - 1), SECONDS, NOW, "expire")
+
+
+def test_random_picks_have_a_bound() -> None:
+    session = Session()
+    session.run("sadd s a")
+    session.run("hset h f v")
+    session.run("zadd z 1 m")
+    for line in ("srandmember s", "hrandfield h", "zrandmember z"):
+        for count in (-10_000_001, -(2**63) + 1):
+            assert session.run(f"{line} {count}") == b"-ERR value is out of range\r\n"
+        assert session.run(f"{line} -3").startswith(b"*3\r\n")

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiwi_engine.commands.lcs import find_matches, step_rows
+from kiwi_engine.commands.strings.lcs import find_matches, step_rows
 from tests.commands.helpers import WRONG_TYPE, Session
 
 letters = st.text("abc", max_size=30).map(str.encode)

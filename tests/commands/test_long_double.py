@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiwi_engine.commands.long_double import LongDouble, parse_long_double
+from kiwi_engine.commands.strings.long_double import LongDouble, parse_long_double
 
 
 def parsed(text: bytes) -> LongDouble:

@@ -12,7 +12,8 @@ import pytest
 
 from kiwi_engine import clock
 from kiwi_engine.testing.oracle import Stream
-from tests.support.crash_client import CrashClient, SharedCounter, read_back
+from tests.support.crash_client import CrashClient, SharedCounter
+from tests.support.read_back import read_back
 from tests.support.servers import ServerProcess, find_redis_server, redis_server
 from tests.support.workload import SHARED_COUNTER, Workload
 
@@ -64,6 +65,7 @@ def test_a_forgetful_server_is_convicted(tmp_path: Path) -> None:
         violations = crash(server, clients, counter)
     assert any("present key" in violation for violation in violations)
     assert any("shared counter" in violation for violation in violations)
+    assert any(":both:hash" in violation for violation in violations)
 
 
 def test_a_lost_connection_is_a_violation_where_it_must_survive(tmp_path: Path) -> None:

@@ -85,6 +85,47 @@ def run(test: Callable[[Bench], Awaitable[None]], *, connected: bool = True) -> 
     asyncio.run(main())
 
 
+def test_settings_change_between_the_commands_before_and_behind() -> None:
+    """CONFIG SET in the middle of a pipeline, or right before the next command, counts at once."""
+
+    async def test(made: Bench) -> None:
+        made.submit(SET)
+        made.client.change_settings({"hash_max_listpack_entries": 1})
+        made.submit(GET)
+        await made.tick()
+        frames = [
+            ([run.commands for run in request.runs], [query.method for query in request.queries])
+            for request in made.link.requests
+        ]
+        assert frames == [([[SET]], []), ([], ["config_set"]), ([[GET]], [])]
+
+    run(test)
+
+
+def test_a_storage_runtime_that_is_down_learns_settings_when_it_starts() -> None:
+    async def test(made: Bench) -> None:
+        made.client.change_settings({"hash_max_listpack_entries": 1})
+        made.client.connect(made.link)
+        await made.tick()
+        assert made.link.requests == []
+
+    run(test, connected=False)
+
+
+def test_settings_that_storage_refuses_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def test(made: Bench) -> None:
+        made.client.change_settings({"foo": 1})
+        (query,) = made.link.requests[0].queries
+        made.client.receive([], [(query.id, "no such setting", None)])
+        made.client.change_settings({"foo": 2})
+        made.client.disconnect()
+        await made.tick()
+
+    run(test)
+    assert "no such setting" in caplog.text
+    assert "the storage runtime stopped" in caplog.text
+
+
 def test_one_frame_carries_what_one_tick_submitted() -> None:
     async def test(made: Bench) -> None:
         made.submit(GET)

@@ -120,6 +120,24 @@ def test_a_background_cycle_that_fails_leaves_nothing_unlogged(
     bench.runtime.close()
 
 
+def test_expired_fields_go_in_the_background_and_stay_away(tmp_path: Path) -> None:
+    changes = {"packed_max_entries": 2}
+    bench = Bench(tmp_path / "data", **changes)
+    lines = words(b"hset h a 1 b 2 c 3 d 4", b"hpexpire h 1 fields 3 a b c", b"hset g a 1")
+    bench.ask(lines, words(b"hpexpire g 1 fields 1 a"))
+    bench.ask(words(b"hset keeps a 1 b 2", b"hpexpire keeps 1000000 fields 1 a"))
+    deadline_ns = monotonic_ns() + WAIT_NS
+    while bench.runtime.keyspace.expiry.expired_fields < 4:
+        assert monotonic_ns() < deadline_ns, "nothing removes them"
+        bench.runtime.tick()
+        sleep(0.001)
+    bench.runtime.close()
+    bench = Bench(tmp_path / "data", **changes)
+    replies = bench.ask(words(b"hgetall h", b"exists g"), words(b"hlen keeps", b"dbsize"))
+    assert replies == [b"*2\r\n$1\r\nd\r\n$1\r\n4\r\n:0\r\n", b":2\r\n:2\r\n"]
+    bench.runtime.close()
+
+
 def test_queries(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "data")
     queries = [

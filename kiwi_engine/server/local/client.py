@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Final
 
 from kiwi_engine.clock import monotonic_ns
-from kiwi_engine.commands.arguments import INTEGER_MAX, SYNTAX, integer, integer_between
+from kiwi_engine.commands.arguments import SYNTAX, integer, integer_between
 from kiwi_engine.errors import ReplyError
+from kiwi_engine.keyspace.numerals.integers import INTEGER_MAX
 from kiwi_engine.resp import reply
 from kiwi_engine.server.facade import ServerFacade
 from kiwi_engine.server.local.client_lines import client_line

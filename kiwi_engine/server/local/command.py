@@ -7,6 +7,7 @@ from functools import cache
 from typing import Final
 
 from kiwi_engine.commands.arguments import SYNTAX
+from kiwi_engine.commands.key_positions import key_positions
 from kiwi_engine.commands.registry import COMMANDS
 from kiwi_engine.commands.resolve import Resolved, find
 from kiwi_engine.commands.table import Command, KeySpec, arity_accepts
@@ -118,8 +119,7 @@ def _keys(words: list[bytes]) -> list[tuple[bytes, KeySpec]]:
         raise ReplyError("ERR Invalid number of arguments specified for command")
     keys = []
     for spec in found.row.keys:
-        last = spec.last if spec.last >= 0 else len(words) + spec.last
-        keys += [(words[at], spec) for at in range(spec.first, last + 1, spec.step)]
+        keys += [(words[at], spec) for at in key_positions(spec, words)]
     return keys
 
 

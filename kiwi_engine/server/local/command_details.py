@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 from kiwi_engine.commands.table import Command, KeySpec
@@ -64,14 +64,20 @@ def subcommands(row: Command) -> list[tuple[Command, str]]:
 def legacy_range(specs: tuple[KeySpec, ...]) -> tuple[int, int, int]:
     """First key, last key and step as one range, for clients that know no specifications.
 
-    Source: `populateCommandLegacyRangeSpec` in Redis; a negative last key is the largest.
+    Only ranges at known positions count, and those that leave no gap between them. Source:
+    `populateCommandLegacyRangeSpec` in Redis.
     """
-    if not specs:
-        return (0, 0, 0)
-    first = min(spec.first for spec in specs)
-    ends = [spec.last for spec in specs]
-    negative = [end for end in ends if end < 0]
-    return (first, max(negative) if negative else max(ends), specs[0].step)
+    ranges = [spec for spec in specs if not (spec.keyword or spec.counted or spec.unknown)]
+    if len(specs) == 1 and ranges:
+        return (ranges[0].first, ranges[0].last, ranges[0].step)
+    first = last = 0
+    for spec in ranges:
+        if spec.step != 1 or spec.limit or (last and last != spec.first - 1):
+            continue
+        first = min(first or spec.first, spec.first)
+        # As unsigned: a last key counted from the end lies behind all others.
+        last = max(last, spec.last, key=lambda position: position % 2**32)
+    return (first, last, 1) if first else (0, 0, 0)
 
 
 @cache
@@ -84,23 +90,40 @@ def _statuses(resp3: bool, words: Iterable[str]) -> bytes:
 
 
 def _key_spec(spec: KeySpec, resp3: bool) -> bytes:
-    # Here, unlike in the legacy range, the last key counts from the first.
-    last = spec.last - spec.first if spec.last >= 0 else spec.last
-    begin = reply.mapping(resp3, [text("index"), reply.integer(spec.first)])
-    span = (("lastkey", last), ("keystep", spec.step), ("limit", 0))
-    find = [part for name, n in span for part in (text(name), reply.integer(n))]
-    return reply.mapping(
-        resp3,
-        [
-            *(text("flags"), _statuses(resp3, spec.flags)),
-            text("begin_search"),
-            reply.mapping(resp3, [text("type"), text("index"), text("spec"), begin]),
-            text("find_keys"),
-            reply.mapping(
-                resp3, [text("type"), text("range"), text("spec"), reply.mapping(resp3, find)]
-            ),
-        ],
-    )
+    flat = [
+        *(text("flags"), _statuses(resp3, spec.flags)),
+        *(text("begin_search"), _begin_search(spec, resp3)),
+        *(text("find_keys"), _find_keys(spec, resp3)),
+    ]
+    return reply.mapping(resp3, flat)
+
+
+def _begin_search(spec: KeySpec, resp3: bool) -> bytes:
+    if spec.keyword:
+        flat = (text("keyword"), text(spec.keyword), text("startfrom"), reply.integer(spec.first))
+        return _search("keyword", flat, resp3)
+    if not spec.first:
+        return _search("unknown", (), resp3)
+    return _search("index", (text("index"), reply.integer(spec.first)), resp3)
+
+
+def _find_keys(spec: KeySpec, resp3: bool) -> bytes:
+    if spec.unknown:
+        return _search("unknown", (), resp3)
+    if spec.counted:
+        span = (("keynumidx", 0), ("firstkey", 1), ("keystep", spec.step))
+    else:
+        # Here, unlike in the legacy range, the last key counts from the first.
+        is_absolute = spec.last >= 0 and not spec.keyword
+        last = spec.last - spec.first if is_absolute else spec.last
+        span = (("lastkey", last), ("keystep", spec.step), ("limit", spec.limit))
+    flat = [part for name, n in span for part in (text(name), reply.integer(n))]
+    return _search("keynum" if spec.counted else "range", flat, resp3)
+
+
+def _search(kind: str, flat: Sequence[bytes], resp3: bool) -> bytes:
+    inner = reply.mapping(resp3, flat)
+    return reply.mapping(resp3, [text("type"), text(kind), text("spec"), inner])
 
 
 class _Arguments:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from kiwi_engine.commands.arguments import INT32_MAX, INT32_MIN, integer_between, to_integer
+from kiwi_engine.commands.arguments import INT32_MAX, INT32_MIN, integer_between
 from kiwi_engine.errors import ReplyError
+from kiwi_engine.keyspace.numerals.integers import to_integer
 from kiwi_engine.resp import reply
 from kiwi_engine.server.facade import ServerFacade
 from kiwi_engine.server.local.authentication import NO_PASSWORD_SET, log_in, password_of

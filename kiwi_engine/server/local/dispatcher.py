@@ -1,7 +1,7 @@
 """Answering commands without the storage runtime (glue).
 
 `dispatch` answers everything that storage need not see: the commands of
-`commands.connection_table`, and requests that are refused before they are run.
+`commands.server.connection_table`, and requests that are refused before they are run.
 """
 
 from __future__ import annotations

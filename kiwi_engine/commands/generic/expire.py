@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from kiwi_engine.commands.context import Context
-from kiwi_engine.commands.deadlines import (
+from kiwi_engine.commands.generic.deadlines import (
     MILLISECONDS,
     SECONDS,
     UNIX_MILLISECONDS,
@@ -31,7 +31,7 @@ def _expire_handler(command: str, unit: Unit) -> Handler:
         conditions = _parse_conditions(arguments[3:])
         deadline_ms = any_deadline(arguments[2], unit, context.now_ms, command)
         current_ms = context.db.deadline(key, context.now_ms)
-        if current_ms is None or not _applies(conditions, deadline_ms, current_ms):
+        if current_ms is None or not is_met(conditions, deadline_ms, current_ms):
             return ZERO
         if deadline_ms <= context.now_ms:
             context.db.delete(key, context.now_ms)
@@ -55,8 +55,8 @@ def _parse_conditions(words: list[bytes]) -> frozenset[bytes]:
     return frozenset(given)
 
 
-def _applies(conditions: frozenset[bytes], deadline_ms: int, current_ms: int) -> bool:
-    """Whether a key that expires at `current_ms` (0: never) may expire at `deadline_ms`."""
+def is_met(conditions: frozenset[bytes], deadline_ms: int, current_ms: int) -> bool:
+    """Whether what expires at `current_ms` (0: never) may expire at `deadline_ms` instead."""
     if b"nx" in conditions and current_ms:
         return False
     if b"xx" in conditions and not current_ms:

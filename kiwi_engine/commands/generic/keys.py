@@ -35,6 +35,13 @@ def exists(context: Context, arguments: list[bytes]) -> bytes:
     return integer_reply(sum(context.db.head(name, now_ms) is not None for name in names))
 
 
+def touch(context: Context, arguments: list[bytes]) -> bytes:
+    db = context.db
+    for name in arguments[1:]:
+        db.touch(name)
+    return exists(context, arguments)
+
+
 def type_(context: Context, arguments: list[bytes]) -> bytes:
     name = context.db.kind_name(arguments[1], context.now_ms)
     return b"+none\r\n" if name is None else b"+%b\r\n" % name
@@ -97,7 +104,7 @@ def copy(context: Context, arguments: list[bytes]) -> bytes:
         return ZERO
     if not options.replaces and options.target.head(target, context.now_ms) is not None:
         return ZERO
-    options.target.write_value(target, value)
+    options.target.write_copy(target, value)
     return ONE
 
 
@@ -148,8 +155,8 @@ TABLE: Final = (
         syntax="key [key ...]", keys=(keys("RO", last=-1),), tips=_SUM,
     ),
     row(
-        "touch", -2, "readonly fast", exists,
-        summary="Counts how many of the given keys exist; access times are not kept.",
+        "touch", -2, "readonly fast", touch,
+        summary="Marks keys as used and counts how many of them exist.",
         since="3.2.1", group="generic", categories="keyspace", complexity=_PER_KEY,
         syntax="key [key ...]", keys=(keys("RO", last=-1),), tips=_SUM,
     ),

@@ -1,20 +1,23 @@
-"""OBJECT: how a value is stored (pure).
+"""OBJECT: how a value is stored, and when it was used (pure).
 
 Redis answers from what it keeps in memory. Kiwi stores all strings alike, so ENCODING and REFCOUNT
-are what Redis says of the same value after a restart. The time of the last access is not kept.
+are what Redis says of the same string after a restart. The encoding of a collection is kept with
+it, by Redis' thresholds. Access times are known for the keys used lately (`keyspace.access_times`).
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from kiwi_engine.commands.arguments import to_integer
 from kiwi_engine.commands.containers import container_handler, help_reply
 from kiwi_engine.commands.context import Context
 from kiwi_engine.commands.rows import keys, row
 from kiwi_engine.commands.table import Command, Handler
 from kiwi_engine.errors import ReplyError
-from kiwi_engine.resp.reply import bulk, integer
+from kiwi_engine.keyspace.encoding import DEADLINE_END, STRING_KIND, is_spread, kind_of
+from kiwi_engine.keyspace.numerals.integers import to_integer
+from kiwi_engine.keyspace.spread.roots import ENCODING_NAMES, encoding_of
+from kiwi_engine.resp.reply import ONE, bulk, integer
 
 EMBEDDED_BYTES_MAX: Final = 44  # longer strings are "raw"
 SHARED_INTEGERS: Final = 10_000  # Redis has one object for each smaller number ...
@@ -27,21 +30,34 @@ _NO_FREQUENCY: Final = (
 
 
 def encoding(context: Context, arguments: list[bytes]) -> bytes:
-    payload = context.db.get(arguments[2], context.now_ms)
-    if payload is None:
+    key = arguments[2]
+    head = context.db.head(key, context.now_ms)
+    if head is None:
         return context.null
+    if kind_of(head) != STRING_KIND or is_spread(head):
+        return bulk(ENCODING_NAMES[encoding_of(head)])
+    payload = _whole_string(context, key)
     if to_integer(payload) is not None:
         return bulk(b"int")
     return bulk(b"embstr" if len(payload) <= EMBEDDED_BYTES_MAX else b"raw")
 
 
 def refcount(context: Context, arguments: list[bytes]) -> bytes:
-    payload = context.db.get(arguments[2], context.now_ms)
-    if payload is None:
+    key = arguments[2]
+    head = context.db.head(key, context.now_ms)
+    if head is None:
         return context.null
-    number = to_integer(payload)
+    if kind_of(head) != STRING_KIND or is_spread(head):
+        return ONE
+    number = to_integer(_whole_string(context, key))
     is_shared = number is not None and 0 <= number < SHARED_INTEGERS
     return integer(SHARED_REFERENCES if is_shared else 1)
+
+
+def _whole_string(context: Context, key: bytes) -> bytes:
+    """The string in the one entry of `key`, which is there; asking is no use of the key."""
+    value = context.db.store.get(context.db.stored_key(key)) or b""
+    return value[DEADLINE_END:] if value[0] & 1 else value[1:]
 
 
 def freq(context: Context, arguments: list[bytes]) -> bytes:
@@ -51,9 +67,11 @@ def freq(context: Context, arguments: list[bytes]) -> bytes:
 
 
 def idletime(context: Context, arguments: list[bytes]) -> bytes:
-    if context.db.head(arguments[2], context.now_ms) is None:
+    key = arguments[2]
+    if context.db.head(key, context.now_ms) is None:
         return context.null
-    raise ReplyError("ERR idle time not tracked: Kiwi Engine keeps no access times")
+    used_ms = context.keyspace.accesses.last_ms(context.db.stored_key(key))
+    return integer(max(0, context.now_ms - used_ms) // 1000)
 
 
 def help_(_context: Context, _arguments: list[bytes]) -> bytes:
@@ -65,7 +83,7 @@ def help_(_context: Context, _arguments: list[bytes]) -> bytes:
             "FREQ <key>",
             "    Refused: how often keys are used is not tracked.",
             "IDLETIME <key>",
-            "    Refused: when keys were last used is not tracked.",
+            "    Tells for how many seconds the key was not used, or for how long that is known.",
             "REFCOUNT <key>",
             "    Tells how many references Redis would hold to the value.",
         ),
@@ -83,7 +101,7 @@ def _inspection_row(name: str, handler: Handler, since: str, summary: str) -> Co
 _SUBCOMMANDS: Final = (
     _inspection_row("encoding", encoding, "2.2.3", "Names the encoding of a value."),
     _inspection_row("freq", freq, "4.0.0", "Would tell how often a key is used; refused."),
-    _inspection_row("idletime", idletime, "2.2.3", "Would tell how long a key is unused; refused."),
+    _inspection_row("idletime", idletime, "2.2.3", "Tells how many seconds a key was idle."),
     _inspection_row("refcount", refcount, "2.2.3", "Tells how many references a value has."),
     row(
         "help", 2, "loading stale", help_,

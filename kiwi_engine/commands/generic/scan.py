@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from kiwi_engine.commands.arguments import integer, syntax_error
@@ -10,6 +11,7 @@ from kiwi_engine.commands.context import Context
 from kiwi_engine.commands.rows import row
 from kiwi_engine.errors import ReplyError
 from kiwi_engine.keyspace import iteration
+from kiwi_engine.keyspace.glob import compile_glob
 from kiwi_engine.keyspace.iteration import Filter
 from kiwi_engine.resp.reply import array, bulk, bulk_array
 
@@ -58,6 +60,16 @@ def parse_scan_options(words: list[bytes]) -> ScanOptions:
     if len(words) % 2:
         syntax_error()
     return ScanOptions(count, Filter(pattern, kind))
+
+
+def parse_element_scan(words: list[bytes]) -> tuple[int, Callable[[bytes], bool]]:
+    """The COUNT and MATCH of SSCAN and its like: elements a page, and which are wanted."""
+    if any(option.lower() == b"type" for option in words[::2]):
+        syntax_error()
+    options = parse_scan_options(words)
+    pattern = options.wanted.pattern
+    matches = (lambda element: True) if pattern == b"*" else compile_glob(pattern)
+    return options.page_keys, matches
 
 
 def keys(context: Context, arguments: list[bytes]) -> bytes:

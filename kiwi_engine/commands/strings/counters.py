@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from kiwi_engine.commands.arguments import (
-    INTEGER_MAX,
-    INTEGER_MIN,
-    NOT_AN_INTEGER,
-    integer,
-    to_integer,
-)
+from kiwi_engine.commands.arguments import NOT_AN_INTEGER, integer
 from kiwi_engine.commands.context import Context
-from kiwi_engine.commands.long_double import LongDouble, parse_long_double
 from kiwi_engine.commands.rows import keys, row
+from kiwi_engine.commands.strings.long_double import LongDouble, parse_long_double
 from kiwi_engine.errors import ReplyError
+from kiwi_engine.keyspace.numerals.integers import INTEGER_MAX, INTEGER_MIN, to_integer
 from kiwi_engine.resp.reply import bulk
 
 _OVERFLOW: Final = "ERR increment or decrement would overflow"

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from kiwi_engine.commands.arguments import syntax_error
 from kiwi_engine.commands.context import Context
-from kiwi_engine.commands.deadlines import (
+from kiwi_engine.commands.generic.deadlines import (
     MILLISECONDS,
     SECONDS,
     UNIX_MILLISECONDS,

@@ -8,24 +8,29 @@ from kiwi_engine.commands.arguments import check_value_bytes, integer
 from kiwi_engine.commands.context import Context
 from kiwi_engine.commands.rows import keys, row
 from kiwi_engine.errors import ReplyError
+from kiwi_engine.keyspace.strings.strings import open_or_new, open_string
 from kiwi_engine.resp.reply import EMPTY_BULK, bulk
 from kiwi_engine.resp.reply import integer as integer_reply
 
 
 def append(context: Context, arguments: list[bytes]) -> bytes:
     _, key, tail = arguments
-    payload, deadline_ms = context.db.get_with_deadline(key, context.now_ms)
-    if payload is None:
+    string = open_string(context.db, key, context.now_ms)
+    if string is None:
         context.db.set(key, tail)
         return integer_reply(len(tail))
-    check_value_bytes(len(payload) + len(tail), context.keyspace.value_bytes_max)
-    context.db.update(key, payload + tail, deadline_ms)
-    return integer_reply(len(payload) + len(tail))
+    offset = string.size
+    size = offset + len(tail)
+    check_value_bytes(size, context.keyspace.value_bytes_max)
+    string = string.resized(size)
+    string.write(offset, tail)
+    string.save()
+    return integer_reply(size)
 
 
 def strlen(context: Context, arguments: list[bytes]) -> bytes:
-    payload = context.db.get(arguments[1], context.now_ms)
-    return integer_reply(0 if payload is None else len(payload))
+    string = open_string(context.db, arguments[1], context.now_ms)
+    return integer_reply(0 if string is None else string.size)
 
 
 def setrange(context: Context, arguments: list[bytes]) -> bytes:
@@ -33,26 +38,25 @@ def setrange(context: Context, arguments: list[bytes]) -> bytes:
     offset = integer(offset_text)
     if offset < 0:
         raise ReplyError("ERR offset is out of range")
-    stored, deadline_ms = context.db.get_with_deadline(key, context.now_ms)
-    payload = b"" if stored is None else stored
-    if not part:
-        return integer_reply(len(payload))
-    end = offset + len(part)
-    check_value_bytes(end, context.keyspace.value_bytes_max)
-    changed = payload[:offset].ljust(offset, b"\0") + part + payload[end:]
-    context.db.update(key, changed, deadline_ms)
-    return integer_reply(len(changed))
+    string = open_or_new(context.db, key, context.now_ms)
+    if part:
+        end = offset + len(part)
+        check_value_bytes(end, context.keyspace.value_bytes_max)
+        string = string.resized(end)
+        string.write(offset, part)
+        string.save()
+    return integer_reply(string.size)
 
 
 def getrange(context: Context, arguments: list[bytes]) -> bytes:
     first, last = integer(arguments[2]), integer(arguments[3])
-    payload = context.db.get(arguments[1], context.now_ms)
-    if payload is None or (first < 0 and last < 0 and first > last):
+    string = open_string(context.db, arguments[1], context.now_ms)
+    if string is None or (first < 0 and last < 0 and first > last):
         return EMPTY_BULK
-    size = len(payload)
+    size = string.size
     first = max(0, first + size if first < 0 else first)
     last = max(0, last + size if last < 0 else last)
-    return bulk(payload[first : last + 1])
+    return bulk(string.read(first, last + 1))
 
 
 TABLE: Final = (
@@ -60,35 +64,40 @@ TABLE: Final = (
         "append", 3, "write denyoom fast", append,
         summary="Adds bytes to the end of a string, which it creates if need be.",
         since="2.0.0", group="string", categories="string",
-        complexity="O(N), N being the length of the new string, which is stored as a whole",
+        complexity="O(N), N being the length of what is added, or of the whole string while that "
+        "is not stored in pages",
         syntax="key value", keys=(keys("RW insert"),),
     ),
     row(
         "strlen", 2, "readonly fast", strlen,
         summary="Returns the length of a string.",
         since="2.2.0", group="string", categories="string",
-        complexity="O(N), N being the length of the string, which is read as a whole",
+        complexity="O(1) for a string in pages, which long ones are that were changed in place; "
+        "others are read",
         syntax="key", keys=(keys("RO"),),
     ),
     row(
         "setrange", 4, "write denyoom", setrange,
         summary="Overwrites a part of a string, filling up a gap before it with zero bytes.",
         since="2.2.0", group="string", categories="string",
-        complexity="O(N), N being the length of the new string, which is stored as a whole",
+        complexity="O(N), N being the length of what is written, or of the whole string while that "
+        "is not stored in pages",
         syntax="key offset value", keys=(keys("RW update"),),
     ),
     row(
         "getrange", 4, "readonly", getrange,
         summary="Returns a part of a string.",
         since="2.4.0", group="string", categories="string",
-        complexity="O(N), N being the length of the string, which is read as a whole",
+        complexity="O(N), N being the length of what is returned, or of the whole string while "
+        "that is not stored in pages",
         syntax="key start end", keys=(keys("RO access"),),
     ),
     row(
         "substr", 4, "readonly", getrange,
         summary="Returns a part of a string; the old name of GETRANGE.",
         since="1.0.0", group="string", categories="string",
-        complexity="O(N), N being the length of the string, which is read as a whole",
+        complexity="O(N), N being the length of what is returned, or of the whole string while "
+        "that is not stored in pages",
         syntax="key start end", keys=(keys("RO access"),),
     ),
 )  # fmt: skip

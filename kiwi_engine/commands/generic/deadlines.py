@@ -8,12 +8,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from kiwi_engine.commands.arguments import (
-    INTEGER_MAX,
-    INTEGER_MIN,
-    integer,
-    invalid_expire_time,
-)
+from kiwi_engine.commands.arguments import integer, invalid_expire_time
+from kiwi_engine.keyspace.numerals.integers import INTEGER_MAX, INTEGER_MIN
 
 
 class Unit(NamedTuple):

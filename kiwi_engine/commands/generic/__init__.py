@@ -1,0 +1,1 @@
+"""The commands on keys of every type (pure)."""

@@ -1,0 +1,1 @@
+"""The commands on databases, server and connection (pure)."""
