@@ -31,7 +31,7 @@ def collect_directory(
 ) -> tuple[Section, Section]:
     """The facts of the value log before and after; without a limit to the rate.
 
-    Dead namespaces and expired keys are removed first, since their values are dead, too.
+    Dead namespaces, collections and expired keys are removed first: their values are dead, too.
     `NotADirectoryError` if it is no data directory; else raises what `Engine.open` does.
     """
     paths = Paths(directory)
@@ -57,7 +57,9 @@ def collect_directory(
 
 def _is_reclaimed(runtime: StorageRuntime) -> bool:
     """Or cannot be, for lack of space; collecting may bring some."""
-    return not runtime.keyspace.dead_namespaces or runtime.engine.refusal is not None
+    keyspace = runtime.keyspace
+    is_clean = not keyspace.dead_namespaces and not keyspace.reclaimer.orphan_count()
+    return is_clean or runtime.engine.refusal is not None
 
 
 def _run_until(

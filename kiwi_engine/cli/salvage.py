@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from kiwi_engine.cli.describe import describe_key
@@ -10,35 +10,67 @@ from kiwi_engine.engine.salvage.report import (
     LOST_NAME,
     REPORT_NAME,
     KeyRules,
+    LostElements,
     LostKey,
     LostRange,
     SalvageReport,
 )
+from kiwi_engine.engine.store_protocol import Store
 from kiwi_engine.keyspace.encoding import (
     EMBEDDED_COUNTER,
+    HASH_KIND,
     META_NAMESPACES,
+    META_NEXT_VERSION,
     NamespaceMap,
+    data_key,
     deadline_of,
     decode_namespaces,
     expiry_key,
+    field_expiry_key,
     keys_counter,
+    kind_of,
+    namespace_prefix,
     tally,
     user_key,
 )
+from kiwi_engine.keyspace.spread.mending import Mender
+from kiwi_engine.keyspace.spread.roots import field_deadline_of, version_of
+from kiwi_engine.keyspace.spread.versions import Home, encode_home, registry_key
 
 _SHOWN_BYTES: Final = 64
 _KEYS_COUNTER: Final = keys_counter(0)[:1]
 
 
+# Roots are much shorter than the values that are kept elsewhere: their heads are all of them.
+_ROOT_HEAD_BYTES_MIN: Final = 18
+
+
 def _derived(key: bytes, head: bytes) -> tuple[tuple[bytes, bytes], ...]:
-    """A key with a deadline has an entry in the expiry index."""
+    """Deadlines have entries in an index, versions of spread collections in the registry."""
     if key[:1] != b"d":
         return ()
-    deadline_ms = deadline_of(head)
-    if not deadline_ms:
-        return ()
-    namespace = int.from_bytes(key[1:5], "big")
-    return ((expiry_key(deadline_ms, namespace, user_key(key)), b""),)
+    namespace, name = int.from_bytes(key[1:5], "big"), user_key(key)
+    entries = []
+    if deadline_ms := deadline_of(head):
+        entries.append((expiry_key(deadline_ms, namespace, name), b""))
+    if len(head) >= _ROOT_HEAD_BYTES_MIN:
+        if version := version_of(head):
+            home = Home(kind_of(head), namespace, name)
+            entries.append((registry_key(version), encode_home(home)))
+        is_hash = kind_of(head) == HASH_KIND
+        if is_hash and (deadline_ms := field_deadline_of(head)):
+            entries.append((field_expiry_key(deadline_ms, namespace, name), b""))
+    return tuple(entries)
+
+
+def _mend(store: Store, pause: Callable[[], None]) -> Iterator[LostElements]:
+    """Spread collections: roots and elements lie apart."""
+    for mended in Mender(store, pause).run():
+        prefix = namespace_prefix(mended.home.namespace)
+        key = data_key(prefix, mended.home.key)
+        yield LostElements(
+            key=key.hex(), meaning=_describe(key), told=mended.told, found=mended.found
+        )
 
 
 def _key_count(counters: Mapping[bytes, int], get: Callable[[bytes], bytes | None]) -> int:
@@ -60,8 +92,9 @@ def _describe(key: bytes) -> str:
 
 KEY_RULES: Final = KeyRules(
     tally=tally,
-    essential=(META_NAMESPACES,),
+    essential=(META_NAMESPACES, META_NEXT_VERSION),
     derived=_derived,
+    mend=_mend,
     key_count=_key_count,
     describe=_describe,
 )
@@ -96,6 +129,11 @@ def salvage_lines(report: SalvageReport) -> list[str]:
     is_lossy = report.lost_key_count or report.lost_range_count
     lines += _lost_lines("lost keys", report.lost_ranges, report.lost_range_count)
     lines += _lost_lines("lost key", report.lost_keys, report.lost_key_count)
+    lines += [
+        f"{'mended':<12} {one.meaning}: {one.found} of {one.told} elements" for one in report.mended
+    ]
+    if report.mended_count > len(report.mended):
+        lines.append(f"             and {report.mended_count - len(report.mended)} more of these")
     lost_list = f"; {LOST_NAME} lists all that is lost" if is_lossy else ""
     lines.append(f"report       {REPORT_NAME} in the new directory{lost_list}")
     lines.append(f"verdict      {report.verdict}")

@@ -135,7 +135,8 @@ def salvage(path: Path, capsys: pytest.CaptureFixture[str]) -> Outcome:
         if (lost_file.exists())
         else []
     )
-    assert len(lost) == report["lost_key_count"] + report["lost_range_count"]
+    counts = ("lost_key_count", "lost_range_count", "mended_count")
+    assert len(lost) == sum(report[name] for name in counts)
     assert main(["recover", str(target), "--verify"]) == 0
     capsys.readouterr()
     state = content(target)

@@ -16,7 +16,9 @@ from kiwi_engine.cli.describe import describe_key, format_moment, quote
 from kiwi_engine.cli.main import main
 from kiwi_engine.engine.archive.format import ArchiveSpan
 from kiwi_engine.engine.state import STATE_KEY
-from kiwi_engine.keyspace.encoding import expiry_key
+from kiwi_engine.keyspace.encoding import expiry_key, field_expiry_key
+from kiwi_engine.keyspace.sets.spread import order_of
+from kiwi_engine.keyspace.spread.versions import MEMBERS, element_prefix, registry_key
 from tests.cli.data_directory import commit, crashed, flip, open_engine, stored_key
 from tests.support.hexdump import examples
 
@@ -150,9 +152,16 @@ def test_a_key_is_described_by_its_kind() -> None:
     assert describe_key(stored_key("k"), 9) == 'namespace 0 key "k"'
     assert describe_key(b"mnamespaces", 99) == 'meta "namespaces"'
     assert describe_key(b"d\x00", 9) == 'unknown key "d\\x00"'
+    member = element_prefix(MEMBERS, 7) + order_of(b"m")
+    assert describe_key(member, 99) == 'set member "\\x8c\\x93\\x8c\\xe0m" of version 7'
+    assert describe_key(registry_key(7), 99) == "home of version 7"
     expiry = expiry_key(1_700_000_000_123, 3, b"k")
     assert describe_key(expiry, 9) == (
         'expiry at 2023-11-14T22:13:20.123+00:00 of namespace 3 key "k"'
+    )
+    fields = field_expiry_key(1_700_000_000_123, 3, b"k")
+    assert describe_key(fields, 9) == (
+        'expiry at 2023-11-14T22:13:20.123+00:00 of fields of namespace 3 key "k"'
     )
 
 

@@ -41,7 +41,15 @@ def test_each_verb_explains_itself(verb: str) -> None:
 
 
 def test_serve_offers_every_key_as_a_flag() -> None:
-    assert "--rocksdb-write-buffer-size VALUE" in run("serve", "--help").stdout
+    text = run("serve", "--help").stdout
+    assert "--rocksdb-write-buffer-size VALUE" in text
+    assert "--hash-max-ziplist-entries VALUE" in text
+
+
+def test_a_flag_may_have_the_older_name_of_a_key() -> None:
+    result = run("serve", "--hash-max-ziplist-entries", "many")
+    assert result.returncode == 2
+    assert "hash-max-listpack-entries 'many': argument couldn't be parsed" in result.stderr
 
 
 @pytest.mark.parametrize("words", [[], ["nosuch"], ["--nosuch"], ["config", "--nosuch"]])
