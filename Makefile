@@ -5,8 +5,19 @@ ROUNDS ?= 200
 TEST_ROUNDS ?= 20
 # Simulated crashes of `make crash-sweep`.
 CRASHES ?= 1000000
+# Simulated crashes of `make coverage`: being measured makes each several times slower.
+COVERAGE_CRASHES ?= 5000
 WORKERS ?= 2
 ARGS ?=
+
+# Those of `make test`, WORKERS at a time: they wait more than they work.
+define CRASH_TESTS
+crash_recovery.py
+crash_recovery.py --victim storage
+crash_recovery.py --victim embedded
+power_failure.py
+endef
+export CRASH_TESTS
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test check format bench crash crash-sweep power coverage lock tools clean
@@ -37,10 +48,7 @@ tools: ## redis-server, redis-tools and strace for the tests, where apt-get can 
 	@bash scripts/ensure_test_tools.sh
 
 test: check tools ## everything: check, crash rounds, then all tests
-	$(PYTHON) scripts/crash_recovery.py --rounds $(TEST_ROUNDS)
-	$(PYTHON) scripts/crash_recovery.py --rounds $(TEST_ROUNDS) --victim storage
-	$(PYTHON) scripts/crash_recovery.py --rounds $(TEST_ROUNDS) --victim embedded
-	$(PYTHON) scripts/power_failure.py --rounds $(TEST_ROUNDS)
+	@echo "$$CRASH_TESTS" | xargs -P $(WORKERS) -I{} sh -xc '$(PYTHON) scripts/{} --rounds $(TEST_ROUNDS)'
 	$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal
 
 crash: .venv/dev.stamp ## kill and recover, many times (ROUNDS=200)
@@ -57,7 +65,8 @@ bench: .venv/dev.stamp tools ## compare with redis-server and Valkey at appendfs
 
 coverage: .venv/dev.stamp tools ## branch coverage of the tests; fails where it must be complete and is not
 	$(PYTHON) -m coverage erase
-	$(PYTHON) -m coverage run -m pytest -n $(WORKERS) --timeout 900
+	SWEEP_CRASHES=$(COVERAGE_CRASHES) $(PYTHON) -m coverage run \
+		-m pytest -n $(WORKERS) --dist worksteal --timeout 900
 	$(PYTHON) -m coverage combine --quiet
 	$(PYTHON) -m coverage report
 	$(PYTHON) scripts/check_coverage.py

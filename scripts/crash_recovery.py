@@ -4,13 +4,16 @@
     python scripts/crash_recovery.py --rounds 50 --victim storage
     python scripts/crash_recovery.py --rounds 50 --victim embedded
 
-Concurrent clients send SET, MSET pairs, INCR and DEL over real sockets. In each round everything,
-or the storage process alone, is killed with SIGKILL: at a random moment, or at a failpoint in the
-commit path, in a collection of the value log, in a backup or in the archive, which all go on
-meanwhile. After the restart all keys are read back and compared with a three-valued oracle; where
-only storage is killed the connections must also stay open and answer every request exactly once.
-Every few rounds the backup is restored, alone and with the archive: that must give a state that
-was. Most of these restores are killed at a failpoint of their own, and made again.
+Concurrent clients send SET, MSET pairs, INCR and DEL over real sockets, and change collections of
+every type: hashes, sets, sorted sets, lists, streams with a group, bitmaps, HyperLogLogs, also with
+commands on two keys such as LMOVE, SMOVE and COPY. In each round everything, or the storage process
+alone, is killed with SIGKILL: at a random moment, or at a failpoint in the commit path, in a
+collection of the value log, in a backup or in the archive, which all go on meanwhile. After the
+restart all keys are read back and compared with a three-valued oracle. Of collections everything
+that can be asked is asked, and must agree: counts with contents, ranks with scores. Where only
+storage is killed the connections must also stay open and answer every request exactly once. Every
+few rounds the backup is restored, alone and with the archive: that must give a state that was. Most
+of these restores are killed at a failpoint of their own, and made again.
 
 `--victim embedded` kills a program whose threads put, delete, write batches, count in transactions
 and scan through `kiwi_engine.open`, and opens what it leaves.

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.differential.harness import InProcessServer, Pair, Server, SocketServer, live_server
+from tests.differential.arena import running_form, small_arena
+from tests.differential.harness import Pair, Server, SocketServer, live_server
+from tests.differential.in_process import InProcessServer
+from tests.differential.runs import Arena
 from tests.support.servers import (
     ServerProcess,
     find_redis_server,
@@ -72,3 +75,19 @@ def redis_pair(redis_reference: SocketServer, ours: Server) -> Pair:
 @pytest.fixture(scope="session")
 def valkey_pair(valkey_reference: SocketServer, ours: Server) -> Pair:
     return Pair(valkey_reference, ours)
+
+
+@pytest.fixture(scope="session")
+def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
+    """Low thresholds on both sides, and both of our forms."""
+    with small_arena(tmp_path_factory.mktemp("arena")) as found:
+        if not found.references:
+            pytest.skip("neither redis-server nor Valkey is installed: nothing to compare with")
+        yield found
+
+
+@pytest.fixture(scope="session")
+def running_arena(arena: Arena, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
+    """The same references, and a whole server of ours instead of its executor."""
+    with running_form(tmp_path_factory.mktemp("running")) as form:
+        yield Arena(arena.references, (form,))

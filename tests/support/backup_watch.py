@@ -125,11 +125,11 @@ class BackupWatch:
         self._moments.append(moment)
         reply = client.command("KIWI", "BACKUP", str(self.target), "INCREMENTAL")
         status = self._wait(client)
-        if status.get("in_progress"):
+        # After an error such as a timeout the command may still be under way: it has no end then.
+        if status.get("in_progress") or isinstance(reply, ErrorReply):
             return
         moment.end(self.counter.bounds()[1])
-        # After an error, what was done may be one that had been started before.
-        if status.get("made") == made_before + 1 and not isinstance(reply, ErrorReply):
+        if status.get("made") == made_before + 1:
             self.made += 1
             self._moments = [moment]
         elif status.get("failure"):

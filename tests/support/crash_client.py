@@ -10,21 +10,12 @@ from __future__ import annotations
 import threading
 from collections import Counter as Tally
 from queue import Queue
-from typing import Any, Final
+from typing import Any
 
-from kiwi_engine import clock
 from kiwi_engine.testing.oracle import Counter, Passage, Stream
-from tests.support.client import Client, ErrorReply, encode
+from tests.support.client import Client, ErrorReply
+from tests.support.read_back import REFUSALS, ReadBackError, read_back
 from tests.support.workload import Request, Workload
-
-SETTLE_TIMEOUT_SECONDS: Final = 30.0
-_RETRY_SECONDS: Final = 0.02
-# Replies that refuse a request because of the crash itself; all others are violations.
-REFUSALS: Final = ("TIMEOUT", "UNKNOWN")
-
-
-class ReadBackError(Exception):
-    """A key could not be read although the server answers."""
 
 
 class SharedCounter:
@@ -154,7 +145,7 @@ class CrashClient:
     def _note_refusal(self, request: Request, text: str) -> None:
         prefix = text.split(" ", 1)[0]
         self.refusals[prefix] += 1
-        if prefix not in REFUSALS:
+        if prefix not in (*REFUSALS, *request.refusals):
             self._violation(f"{request.kind}: unexpected error: {text}")
         if prefix == "UNKNOWN":
             return
@@ -169,24 +160,3 @@ class CrashClient:
 
     def _violation(self, text: str) -> None:
         self.violations.append(f"{self.stream.name}: {text}")
-
-
-def read_back(client: Client, keys: list[bytes]) -> dict[bytes, bytes | None]:
-    """The values of `keys`, asking again while the storage runtime is away; `ReadBackError`."""
-    deadline_ns = clock.monotonic_ns() + int(SETTLE_TIMEOUT_SECONDS * 1e9)
-    found: dict[bytes, bytes | None] = {}
-    while missing := [key for key in keys if key not in found]:
-        # Few at a time: nobody reads the replies while the requests are being sent.
-        for key in missing[:64]:
-            client.send(encode(b"GET", key))
-        for key in missing[:64]:
-            reply = client.reply()
-            if not isinstance(reply, ErrorReply):
-                found[key] = reply
-            elif str(reply).split(" ", 1)[0] not in REFUSALS:
-                raise ReadBackError(f"GET {key!r} failed: {reply}")
-            elif clock.monotonic_ns() > deadline_ns:
-                raise ReadBackError(f"no read for {SETTLE_TIMEOUT_SECONDS} s: {reply}")
-            else:
-                clock.sleep(_RETRY_SECONDS)
-    return found

@@ -26,7 +26,8 @@ from kiwi_engine.failpoints import NAMES, VARIABLE
 from kiwi_engine.testing.oracle import Stream
 from tests.support.backup_watch import BackupWatch, backup_has_ended
 from tests.support.client import Client, ErrorReply
-from tests.support.crash_client import CrashClient, ReadBackError, SharedCounter, read_back
+from tests.support.crash_client import CrashClient, SharedCounter
+from tests.support.read_back import ReadBackError, key_count, read_back
 from tests.support.restore_check import RESTORE_FAILPOINTS, RestoreCheck
 from tests.support.servers import ROOT, ServerFailedError, ServerProcess, kiwi, wait_until
 from tests.support.workload import SHARED_COUNTER, VALUE_THRESHOLD, Workload
@@ -48,6 +49,12 @@ TINY_LIMITS: Final[dict[str, str | int]] = {
     "drain-interval": 50,
     "rocksdb-write-buffer-size": 65_536,
     "wal-archive-interval": 50,
+}
+# So small that collections change their form in front of every crash.
+TINY_COLLECTIONS: Final[dict[str, str | int]] = {
+    "packed-max-entries": 12,
+    "packed-max-bytes": 400,
+    "paged-min-bytes": 1000,
 }
 LOAD_SECONDS: Final = (0.2, 0.8)
 ROUNDS_BETWEEN_RESTORES: Final = 4
@@ -122,7 +129,8 @@ class CrashTest:
         failpoints = ",".join(f"{name}:1:{path}" for name, path in self._markers.items())
         place = place or directory
         archive = place / "archive"
-        settings = {**TINY_LIMITS, "wal-archive-dir": str(archive), **settings}
+        limits = {**TINY_LIMITS, **TINY_COLLECTIONS}
+        settings = {**limits, "wal-archive-dir": str(archive), **settings}
         self.server = kiwi(
             place / "data",
             settings,
@@ -131,7 +139,7 @@ class CrashTest:
         self.server.output_path = directory / "server.output"
         self._clients = [self._make_client(number) for number in range(clients)]
         self.watch = BackupWatch(place / "backup", self._clients, self._counter)
-        self.restores = RestoreCheck(self.watch, directory / "restored", archive, TINY_LIMITS)
+        self.restores = RestoreCheck(self.watch, directory / "restored", archive, limits)
 
     @property
     def acknowledged_count(self) -> int:
@@ -311,7 +319,7 @@ class CrashTest:
             for stream in (item.stream for item in self._clients):
                 observed = read_back(client, sorted(stream.keys()))
                 result.violations += stream.settle(observed)
-                present += sum(value is not None for value in observed.values())
+                present += key_count(observed)
             shared = read_back(client, [SHARED_COUNTER])[SHARED_COUNTER]
             result.violations += self._counter.settle(int(shared or 0))
             present += shared is not None

@@ -80,6 +80,7 @@ class Worker:
             elif change is None:
                 self._state.pop(key, None)
             else:
+                assert isinstance(change, bytes), "a program edits nothing"
                 self._state[key] = change
 
     def _compare(self, found: dict[bytes, bytes]) -> None:

@@ -15,7 +15,7 @@ from typing import Final
 from kiwi_engine.engine.backup.manifest import MANIFEST
 from kiwi_engine.failpoints import VARIABLE
 from tests.support.backup_watch import BackupWatch
-from tests.support.crash_client import read_back
+from tests.support.read_back import ReadBackError, key_count, read_back
 from tests.support.servers import ROOT, kiwi
 
 # The failpoints of a restore; in how many of them it dies at all.
@@ -55,7 +55,7 @@ class RestoreCheck:
             if moment is not None and with_archive and not violations:
                 self._restore(rng, "restore-replay", "--archive", str(self._archive))
                 violations = moment.judge(self._read(keys), and_later=True)
-        except RestoreFailedError as error:
+        except (RestoreFailedError, ReadBackError) as error:
             violations = [str(error)]
         return [f"restored: {text}" for text in violations]
 
@@ -83,7 +83,7 @@ class RestoreCheck:
         """What a server finds in the restored directory."""
         with kiwi(self._directory, self._settings) as server, server.client() as client:
             observed = read_back(client, list(keys))
-            present = sum(value is not None for value in observed.values())
+            present = key_count(observed)
             if (size := client.command("DBSIZE")) != present:
                 raise RestoreFailedError(f"DBSIZE says {size}, {present} keys can be read")
             return observed

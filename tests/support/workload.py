@@ -1,7 +1,8 @@
 """What a crash-test client sends: writes of many sizes whose outcome can be told apart (pure).
 
 Every value names its client and a number that is never used twice, so a value read back proves
-which write made it. All but the shared counter are keys of this client alone.
+which write made it. All but the shared counter are keys of this client alone. Half of the commands
+are on collections, whose models are in `tests.support.collections`.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ import random
 from dataclasses import dataclass
 from typing import Any, Final
 
-from kiwi_engine.testing.oracle import Add, Change, Stream, Write
+from kiwi_engine.testing.oracle import Add, Change, Edit, Stream, Write
 from tests.support.client import encode
+from tests.support.collections import BY_NAME, MODELS
+from tests.support.collections import model as collection
+from tests.support.collections.model import Draw, Model, Sides
 
 # Values from this size on go to the value log in the servers that the crash tests start.
 VALUE_THRESHOLD: Final = 1024
@@ -24,8 +28,8 @@ KEYS_PER_CLIENT: Final = 40
 PAIRS_PER_CLIENT: Final = 10
 BURST_BYTES_MAX: Final = 512 * 1024
 _KINDS: Final = (
-    ("set", "pair", "delete", "own-counter", "shared-counter", "get", "echo"),
-    (50, 15, 10, 5, 10, 7, 3),
+    ("collection", "set", "pair", "delete", "own-counter", "shared-counter", "get", "echo"),
+    (100, 50, 15, 10, 5, 10, 7, 3),
 )
 
 
@@ -33,13 +37,15 @@ _KINDS: Final = (
 class Request:
     """One command, the write it makes if it makes one, and the only right reply if known.
 
-    `expected` is None where any answer of the right kind will do.
+    `expected` is None where any answer of the right kind will do. `refusals` are errors that say,
+    besides those of a crash, that it was not executed.
     """
 
     kind: str
     data: bytes
     write: Write | None = None
     expected: Any = None
+    refusals: tuple[str, ...] = ()
 
 
 class Workload:
@@ -67,6 +73,8 @@ class Workload:
         (kind,) = self._rng.choices(*_KINDS)
         key = b"%b:key:%d" % (self._name, self._rng.randrange(KEYS_PER_CLIENT))
         match kind:
+            case "collection":
+                return self._collection()
             case "set":
                 value = self._value()
                 return self._write(kind, {key: value}, [b"SET", key, value], b"OK")
@@ -95,6 +103,30 @@ class Workload:
         words = [b"MSET", left, value, right, value]
         return self._write("pair", {left: value, right: value}, words, b"OK")
 
+    def _collection(self) -> Request:
+        """A command on two keys of one type, which are one key for the oracle."""
+        model = self._rng.choice(MODELS)
+        key = collection_key(self._name, model)
+        before = self._stream.latest(key)
+        sides = collection.decode(before, model)
+        draw = Draw(self._rng, sides_of(key), self._unique)
+        step = model.step(draw, sides)
+        expected = step.effect(sides)
+        # The oracle asks again and again, and nearly always about what was expected.
+        known = {before: collection.encode(sides)}
+
+        def after(value: bytes | None) -> bytes | None:
+            if value not in known:
+                changed: Sides = collection.decode(value, model)
+                step.effect(changed)
+                known[value] = collection.encode(changed)
+            return known[value]
+
+        kind = f"collection {model.name}"
+        request = self._write(kind, {key: Edit(after)}, step.words, expected)
+        request.refusals = step.refusals
+        return request
+
     def _write(
         self, kind: str, changes: dict[bytes, Change], words: list[bytes], expected: Any
     ) -> Request:
@@ -111,3 +143,19 @@ class Workload:
     def _unique(self) -> bytes:
         self._number += 1
         return b"%b%07d" % (self._name, self._number)
+
+
+def collection_key(name: bytes, model: Model) -> bytes:
+    """What the oracle calls the two keys of a type that a client has."""
+    return b"%b:both:%b" % (name, model.name.encode())
+
+
+def sides_of(key: bytes) -> tuple[bytes, bytes]:
+    """The two keys that a `collection_key` stands for."""
+    return key + b":left", key + b":right"
+
+
+def model_of(key: bytes) -> Model | None:
+    """The model of a `collection_key`, None for a plain key."""
+    owner, both, name = key.partition(b":both:")
+    return BY_NAME[name.decode()] if both and owner else None
