@@ -72,7 +72,8 @@ class Command:
 
     @property
     def is_write(self) -> bool:
-        return "write" in self.flags
+        """Whether it may change something; a container may if one of its subcommands may."""
+        return "write" in self.flags or any(row.is_write for row in self.subcommands)
 
     @property
     def may_undo(self) -> bool:

@@ -6,6 +6,8 @@ import pytest
 
 from kiwi_engine.commands.registry import lookup
 from kiwi_engine.commands.written_keys import is_write, written_keys
+from kiwi_engine.errors import ReplyError
+from tests.commands.helpers import Session
 
 
 @pytest.mark.parametrize(
@@ -39,3 +41,17 @@ def test_written_keys(line: bytes, keys: list[bytes]) -> None:
 )
 def test_is_write(line: bytes, writes: bool) -> None:
     assert is_write(line.split()) == writes
+
+
+def test_a_container_writes_if_a_subcommand_does() -> None:
+    assert is_write([b"XGROUP", b"CREATE", b"k", b"g", b"$"])
+    assert not is_write([b"XINFO", b"STREAM", b"k"])
+    assert not is_write([b"OBJECT", b"ENCODING", b"k"])
+
+
+def test_a_writing_subcommand_is_refused_while_writes_are() -> None:
+    session = Session()
+    session.run("xadd k 1-1 f v")
+    session.executor.refusal = ReplyError("MISCONF no")
+    assert session.run("xgroup create k g 0") == b"-MISCONF no\r\n"
+    assert session.run("xinfo groups k") == b"*0\r\n"
