@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from kiwi_engine.keyspace.encoding import EMBEDDED, EMBEDDED_END
+from kiwi_engine.keyspace.encoding import EMBEDDED, EMBEDDED_END, behind
 
 BytesLike = bytes | bytearray | memoryview
 
@@ -55,13 +55,7 @@ def stored_range(
         if begin is not None or end is not None:
             raise ValueError("give either a prefix or bounds")
         first = stored_key(prefix)
-        return first, _behind(first)
+        return first, behind(first)
     low = EMBEDDED if begin is None else stored_key(begin)
     high = EMBEDDED_END if end is None else stored_key(end)
     return low, max(low, high)
-
-
-def _behind(first: bytes) -> bytes:
-    """The least key behind all that begin with `first`, whose first byte is not 0xff."""
-    shortened = first.rstrip(b"\xff")
-    return shortened[:-1] + bytes((shortened[-1] + 1,))

@@ -187,6 +187,12 @@ def with_deadline(value: bytes, deadline_ms: int) -> bytes:
     return bytes((tag,)) + payload
 
 
+def behind(prefix: bytes) -> bytes:
+    """The least key behind all that begin with `prefix`, whose first byte is not 0xff."""
+    shortened = prefix.rstrip(b"\xff")
+    return shortened[:-1] + bytes((shortened[-1] + 1,))
+
+
 def keys_counter(namespace: int) -> bytes:
     """The tally counter of all keys of a namespace."""
     return b"k" + _U32.pack(namespace)

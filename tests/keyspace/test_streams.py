@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from kiwi_engine.keyspace.encoding import behind
 from kiwi_engine.keyspace.keyspace import Keyspace
 from kiwi_engine.keyspace.streams import groups as streams_groups
 from kiwi_engine.keyspace.streams import stream as streams
@@ -19,7 +20,6 @@ from kiwi_engine.keyspace.streams.format import (
     SEQUENCE_MAX,
     UNKNOWN_COUNT,
     Pending,
-    behind,
     decode_pending,
     encode_fields,
     encode_pending,

@@ -24,7 +24,7 @@ from typing import Final
 
 from kiwi_engine.engine.store_protocol import Store
 from kiwi_engine.errors import CorruptionError
-from kiwi_engine.keyspace.spread.element_scan import behind
+from kiwi_engine.keyspace.encoding import behind
 from kiwi_engine.keyspace.spread.versions import RANKS, SCORES, element_prefix
 
 # Nodes remembered in all, about 150 bytes each; the set in use is remembered whatever it needs.

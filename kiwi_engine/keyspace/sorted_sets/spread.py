@@ -19,6 +19,7 @@ from typing import Final
 
 from kiwi_engine.checksum import crc32c_unchecked as crc32c
 from kiwi_engine.keyspace.database import Database
+from kiwi_engine.keyspace.encoding import behind
 from kiwi_engine.keyspace.sorted_sets.encoding import expecting, stored_score, with_member
 from kiwi_engine.keyspace.sorted_sets.ranks import CountNodes
 from kiwi_engine.keyspace.sorted_sets.score_order import (
@@ -32,7 +33,7 @@ from kiwi_engine.keyspace.sorted_sets.score_order import (
     score_interval,
 )
 from kiwi_engine.keyspace.spread import element_scan
-from kiwi_engine.keyspace.spread.element_scan import PAGES_END, behind
+from kiwi_engine.keyspace.spread.element_scan import PAGES_END
 from kiwi_engine.keyspace.spread.roots import Root
 from kiwi_engine.keyspace.spread.versions import MEMBER_SCORES, SCORES, element_prefix
 

@@ -16,6 +16,7 @@ from random import Random
 from typing import Final, NamedTuple
 
 from kiwi_engine.engine.store_protocol import Store
+from kiwi_engine.keyspace.encoding import behind
 
 HASH_LIMIT: Final = 2**32
 PAGES_END: Final = 0
@@ -36,11 +37,6 @@ class Page(NamedTuple):
 
     cursor: int
     rows: list[Row]
-
-
-def behind(prefix: bytes) -> bytes:
-    """The end of all keys that begin with `prefix`, which ends in a version number."""
-    return (int.from_bytes(prefix, "big") + 1).to_bytes(len(prefix), "big")
 
 
 def page(store: Store, prefix: bytes, cursor: int, count: int) -> Page:

@@ -167,7 +167,7 @@ class Mender:
         last_id, _, max_deleted_id, added = streams_format.decode_stream(root.body)
         root.body = streams_format.encode_stream((last_id, first_id, max_deleted_id, added))
         prefix = streams_format.groups_prefix(root.version)
-        for key, value in self._rows(prefix, streams_format.behind(prefix)):
+        for key, value in self._rows(prefix, encoding.behind(prefix)):
             group = key[len(prefix) :]
             self._store.put(key, self._count_group(root.version, group, value))
 
@@ -176,7 +176,7 @@ class Mender:
         store = self._store
         owned: Counter[bytes] = Counter()
         begin = streams_format.pending_prefix(version, group)
-        for key, stored in self._rows(begin, streams_format.behind(begin)):
+        for key, stored in self._rows(begin, encoding.behind(begin)):
             pending = streams_format.decode_pending(streams_format.id_behind(key), stored)
             owned[pending.consumer] += 1
             place = streams_format.owned_prefix(version, group, pending.consumer)
@@ -184,7 +184,7 @@ class Mender:
         begin = streams_format.consumers_prefix(version, group)
         known = {
             key[len(begin) :]: streams_format.decode_consumer(stored)
-            for key, stored in self._rows(begin, streams_format.behind(begin))
+            for key, stored in self._rows(begin, encoding.behind(begin))
         }
         for name in owned.keys() | known.keys():
             seen_ms, active_ms, _ = known.get(name, (0, streams_format.NEVER, 0))
@@ -198,6 +198,6 @@ class Mender:
         """Remove what a consumer seems to own of the entries that are pending no more."""
         begin = streams_format.owned_prefix(version, group, consumer)
         pending = streams_format.pending_prefix(version, group)
-        for key, _ in self._rows(begin, streams_format.behind(begin)):
+        for key, _ in self._rows(begin, encoding.behind(begin)):
             if self._store.head(pending + key[-streams_format.ID_BYTES :]) is None:
                 self._store.delete(key)

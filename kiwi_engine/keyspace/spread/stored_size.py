@@ -14,9 +14,9 @@ from typing import Final
 from kiwi_engine.engine.store_protocol import Store
 from kiwi_engine.keyspace import encoding
 from kiwi_engine.keyspace.database import Database
+from kiwi_engine.keyspace.encoding import behind
 from kiwi_engine.keyspace.hashes.rows import decode_row, due_key, parse_field_key
 from kiwi_engine.keyspace.spread import versions
-from kiwi_engine.keyspace.spread.element_scan import behind
 from kiwi_engine.keyspace.spread.roots import Root, decode_root, field_deadline_of
 from kiwi_engine.keyspace.streams.format import decode_group
 

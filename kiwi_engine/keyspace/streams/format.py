@@ -176,9 +176,3 @@ def owned_prefix(version: int, group: bytes, consumer: bytes) -> bytes:
 
 def _with_length(name: bytes) -> bytes:
     return _LENGTH.pack(len(name)) + name
-
-
-def behind(key: bytes) -> bytes:
-    """The first key that sorts behind all those which begin with `key`."""
-    kept = key.rstrip(b"\xff")
-    return kept[:-1] + bytes((kept[-1] + 1,))

@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from kiwi_engine.engine.store_protocol import Store
+from kiwi_engine.keyspace.encoding import behind
 from kiwi_engine.keyspace.spread.reclaim import RANGE_KEYS_MIN
 from kiwi_engine.keyspace.streams.format import (
     ID_MAX,
@@ -23,7 +24,6 @@ from kiwi_engine.keyspace.streams.format import (
     UNKNOWN_COUNT,
     GroupFacts,
     Pending,
-    behind,
     consumers_prefix,
     decode_consumer,
     decode_group,

@@ -13,7 +13,7 @@ from typing import Final
 
 from kiwi_engine.engine.store_protocol import Store
 from kiwi_engine.keyspace.database import Database
-from kiwi_engine.keyspace.encoding import STREAM_KIND
+from kiwi_engine.keyspace.encoding import STREAM_KIND, behind
 from kiwi_engine.keyspace.spread.reclaim import RANGE_KEYS_MIN
 from kiwi_engine.keyspace.spread.roots import STREAM, Root
 from kiwi_engine.keyspace.streams.format import (
@@ -21,7 +21,6 @@ from kiwi_engine.keyspace.streams.format import (
     SEQUENCE_BITS,
     UNKNOWN_COUNT,
     StreamFacts,
-    behind,
     decode_fields,
     decode_stream,
     encode_stream,
