@@ -67,6 +67,7 @@ class Driver:
         self.waiters = Waiters()
         # A group was begun and not ended.
         self._is_writing = False
+        self._interrupted_groups = 0
         self._views: set[StoreSnapshot] = set()
         self._to_release: deque[Callable[[], None]] = deque()
         # Why calls are refused, once they are; `_is_closed` when that has been carried out.
@@ -243,7 +244,8 @@ class Driver:
 
     def _drop_interrupted(self) -> None:
         """Under the mutex: a call left its group half filled, and perhaps others' in it."""
-        logger.warning("a write was interrupted, and is dropped with those of its group")
+        # Logged by the maintenance thread: an interrupt within `logging` leaves its lock taken.
+        self._interrupted_groups += 1
         self.engine.drop_open_group()
         # The log thread has answered all groups that it was given.
         self.waiters.fail_all(UnknownOutcomeError("a write of the same group was interrupted"))
@@ -257,6 +259,7 @@ class Driver:
         while True:
             self._alarm.wait(pause_s)
             self._alarm.clear()
+            self._tell_of_interrupts()
             if self.is_forsaken:
                 self.close()
             if self._closed_because:
@@ -282,6 +285,12 @@ class Driver:
             self._taker.forget_unused()
             engine.maintain()
             return TICK_S if self._is_busy(engine) else IDLE_TICK_S
+
+    def _tell_of_interrupts(self) -> None:
+        with self.mutex:
+            dropped, self._interrupted_groups = self._interrupted_groups, 0
+        if dropped:
+            logger.warning("%d groups of writes were interrupted, and are dropped", dropped)
 
     def _is_busy(self, engine: Engine) -> bool:
         return (

@@ -268,3 +268,24 @@ def test_a_write_that_is_interrupted_is_not_half_made(engine: kiwi_engine.Engine
     engine.close()
     with kiwi_engine.open(path, **QUIET) as again:
         assert dict(again.scan()) == {b"first": b"x", b"key": b"newer"}
+
+
+def test_only_the_maintenance_thread_logs_interrupts(
+    engine: kiwi_engine.Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An interrupt within `logging` would leave its lock taken, and whoever logs would hang."""
+    driver = engine._driver
+    store = driver.engine.store
+    put = store.put
+
+    def interrupt(key: bytes, value: bytes) -> None:
+        raise KeyboardInterrupt
+
+    driver._maintain = lambda: 0.01  # type: ignore[method-assign]
+    store.put = interrupt  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        engine.put(b"key", b"value")
+    store.put = put  # type: ignore[method-assign]
+    assert engine.get(b"key") is None  # finds it, and drops what was begun
+    wait_until(lambda: bool(caplog.records))
+    assert [record.threadName for record in caplog.records] == ["kiwi-maintain"]
