@@ -12,17 +12,20 @@ from typing import Any, Final, TypedDict
 
 import msgspec
 
-from kiwi_engine.config.rows import NETWORK, SERVER, TYPES, SyncMode
+from kiwi_engine.config.rows import ACCESS, LATENCY, NETWORK, SERVER, TYPES, SyncMode
 from kiwi_engine.config.schema import SCHEMA, Key
 from kiwi_engine.config.settings import Settings
 from kiwi_engine.errors import ConfigError
 
-# Settings of other sections that concern the server's processes or commands only.
+# What concerns clients and commands: whole sections, and settings of others.
+_SERVER_SECTIONS: Final = frozenset((ACCESS, LATENCY, NETWORK, SERVER, TYPES))
 _SERVER_ONLY: Final = frozenset(
     {
         "backup-dir",
+        "busy-reply-threshold",
         "channel-buffer-bytes",
         "channel-buffer-size",
+        "lua-memory-max",
         "request-timeout",
         "runtime-mode",
         "write-hot-key-limit",
@@ -32,7 +35,7 @@ _SERVER_ONLY: Final = frozenset(
 OPTIONS: Final[Mapping[str, Key]] = {
     key.field: key
     for key in SCHEMA.values()
-    if key.row.section not in (NETWORK, SERVER, TYPES) and key.name not in _SERVER_ONLY
+    if key.row.section not in _SERVER_SECTIONS and key.name not in _SERVER_ONLY
 }
 
 

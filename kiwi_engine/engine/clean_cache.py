@@ -39,7 +39,10 @@ def entries_bytes(entries: dict[bytes, CachedEntry]) -> int:
 class CleanCache:
     """Maps keys to entries of the index; never holds an absent key."""
 
-    __slots__ = ("_bytes", "_bytes_max", "_discarded", "_old", "_young", "hits", "misses")
+    __slots__ = (
+        *("_bytes", "_bytes_max", "_discarded", "_old", "_old_bytes", "_young"),
+        *("hits", "misses"),
+    )
 
     def __init__(self, bytes_max: int) -> None:
         self._bytes_max = bytes_max
@@ -47,6 +50,8 @@ class CleanCache:
         self._old: dict[bytes, CachedEntry] = {}
         self._discarded: list[dict[bytes, CachedEntry]] = []
         self._bytes = 0
+        # Those of the old generation when it turned old: it only gets smaller.
+        self._old_bytes = 0
         self.hits = 0
         self.misses = 0
 
@@ -110,7 +115,7 @@ class CleanCache:
 
     def clear(self) -> None:
         self._discarded += [self._young, self._old]
-        self._young, self._old, self._bytes = {}, {}, 0
+        self._young, self._old, self._bytes, self._old_bytes = {}, {}, 0, 0
 
     def discard_slice(self) -> bool:
         """Free a slice of what was dropped; True while more is left. Call it when idle."""
@@ -125,6 +130,7 @@ class CleanCache:
 
     def facts(self) -> dict[str, int]:
         return {
+            "clean_cache_bytes": self._bytes + self._old_bytes,
             "clean_cache_keys": len(self._young) + len(self._old),
             "clean_cache_hits": self.hits,
             "clean_cache_misses": self.misses,
@@ -135,4 +141,5 @@ class CleanCache:
         if self._bytes > self._bytes_max // 2:
             if self._old:
                 self._discarded.append(self._old)
-            self._old, self._young, self._bytes = self._young, {}, 0
+            self._old, self._old_bytes = self._young, self._bytes
+            self._young, self._bytes = {}, 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Final
 
 from kiwi_engine.commit.policy import BatchLimits
 from kiwi_engine.commit.throttle import Limit
@@ -11,10 +12,13 @@ from kiwi_engine.engine.settings import CollectionSettings, EngineSettings, Thro
 from kiwi_engine.index.settings import IndexSettings
 from kiwi_engine.vlog.collection import CollectionLimits
 
+# Smaller ones RocksDB makes larger.
+MEMTABLE_BYTES_MIN: Final = 64 * 1024
+
 
 def engine_settings(settings: Settings) -> EngineSettings:
-    """`memory` is shared out: a quarter each to RocksDB's blocks, to clean entries and to changes
-    on their way to the index; the rest is for memtables, the channel and the interpreter.
+    """`memory` is shared out: a quarter each to RocksDB's blocks, to its memtables, to clean
+    entries and to changes on their way to the index.
     """
     share = settings.memory // 4
     block_cache_bytes = settings.rocksdb_block_cache_size or share
@@ -46,10 +50,16 @@ def engine_settings(settings: Settings) -> EngineSettings:
         background_threads=settings.storage_threads,
         index=IndexSettings(
             block_cache_bytes=block_cache_bytes,
-            write_buffer_bytes=settings.rocksdb_write_buffer_size,
+            write_buffer_bytes=_memtable_bytes(settings, share),
             background_jobs_max=settings.rocksdb_max_background_jobs,
         ),
     )
+
+
+def _memtable_bytes(settings: Settings, share: int) -> int:
+    """As large as is asked for, if so many as there can be fit into their share."""
+    fitting = share // IndexSettings().write_buffer_count_max
+    return min(settings.rocksdb_write_buffer_size, max(fitting, MEMTABLE_BYTES_MIN))
 
 
 def _collection_settings(settings: Settings) -> CollectionSettings:

@@ -33,7 +33,9 @@ class Journal:
     needed.
     """
 
-    __slots__ = ("_changes", "_group", "_group_bytes", "_large_count", "_range_count")
+    __slots__ = (
+        *("_changes", "_group", "_group_bytes", "_large_count", "_range_count", "_reply_count"),
+    )
 
     def __init__(self, group: Group) -> None:
         self._changes: list[tuple[bytes, Replaced, Replaced]] = []
@@ -45,6 +47,7 @@ class Journal:
         self._group_bytes = group.bytes
         self._large_count = len(group.large)
         self._range_count = len(group.ranges)
+        self._reply_count = len(group.replies)
         if self._changes:
             self._changes = []
 
@@ -78,6 +81,8 @@ class Journal:
         group.bytes = self._group_bytes
         del group.large[self._large_count :]
         del group.ranges[self._range_count :]
+        # No reply to the command is there yet: these are events, which tell what it has changed.
+        del group.replies[self._reply_count :]
         generation.take_back_ranges(added_ranges)
         self._changes = []
         return True

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiwi_engine.commit.statistics import CommitStatistics, Histogram
+from kiwi_engine.commit.statistics import CommitStatistics
+from kiwi_engine.histogram import Histogram
 
 
 def test_an_empty_histogram_is_all_zeros() -> None:

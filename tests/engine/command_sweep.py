@@ -1,10 +1,10 @@
 """Crashes under commands of every family, on the whole stack above the disk.
 
-Beside the engine a store in memory executes the same commands; their replies must be the same, and
-after each crash the engine must hold, byte for byte, what that store held after one of the commands
-from the last acknowledged one on. So a command is there as a whole or not at all, whatever it
-writes: elements, two orders, counts, registry, deadlines. Reclaiming goes on meanwhile, on our side
-alone; what no root names is not compared.
+Beside the engine a store in memory executes the same commands, some of them together in
+transactions and scripts; their replies must be the same, and after each crash the engine must hold,
+byte for byte, what that store held after one of these units from the last acknowledged one on. So a
+unit is there as a whole or not at all, whatever it writes: elements, two orders, counts, registry,
+deadlines. Reclaiming goes on meanwhile, on our side alone; what no root names is not compared.
 """
 
 from __future__ import annotations
@@ -52,6 +52,18 @@ POWER: Final = (0.0, 0.3, 1.0)
 _VERSIONED: Final = frozenset({REGISTRY[0], *(t[0] for tables in TABLES.values() for t in tables)})
 # What they answer depends on the moment.
 _NOT_COMPARED: Final = frozenset((b"object", b"time", b"xinfo", b"xpending", b"memory"))
+
+# Units below the first share are one command, those below the second a transaction.
+_SINGLE_SHARE: Final = 0.7
+_TRANSACTION_SHARE: Final = 0.9
+# KEYS are the lengths of the commands whose words are ARGV.
+_SCRIPT: Final = b"""
+local at = 1
+for _, length in ipairs(KEYS) do
+  redis.pcall(unpack(ARGV, at, at + length - 1))
+  at = at + length
+end
+"""
 
 State = dict[bytes, bytes]
 Words = list[bytes]
@@ -116,10 +128,17 @@ class Commands:
         self.keyspace.ranks.node_entries_min = 2
         self.executor = Executor(self.keyspace)
 
-    def execute(self, words: Words) -> bytes:
-        reply = self.executor.execute(0, False, [words], NOW_MS)[0]
+    def execute(self, unit: list[Words]) -> list[bytes]:
+        """The replies of one command, or of the commands of a transaction."""
+        commands = [list(words) for words in unit]
+        if len(unit) == 1:
+            replies = self.executor.execute(0, False, commands, NOW_MS)
+        else:
+            found = self.executor.transact(0, False, commands, NOW_MS)
+            assert found is not None, "nothing is watched"
+            replies = found
         self.executor.account()
-        return reply
+        return replies
 
 
 class CommandSweep:
@@ -159,7 +178,22 @@ class CommandSweep:
         self.number = self.acknowledged = found
         self.states = {found: self.states[found]}
 
-    def next_command(self) -> Words:
+    def next_unit(self) -> list[Words]:
+        """What is there as a whole or not at all: a command, or those of a transaction or script.
+
+        A script calls its commands one after the other, whatever becomes of them.
+        """
+        kind = self.random.random()
+        if kind < _SINGLE_SHARE:
+            return [self._next_command()]
+        commands = [self._next_command() for _ in range(self.random.randint(2, 4))]
+        if kind < _TRANSACTION_SHARE:
+            return commands
+        lengths = [b"%d" % len(words) for words in commands]
+        words = [word for command in commands for word in command]
+        return [[b"EVAL", _SCRIPT, b"%d" % len(commands), *lengths, *words]]
+
+    def _next_command(self) -> Words:
         """Mostly of one family, because its commands have to meet each other's keys."""
         if self.random.random() < 0.02:
             self._family = self.random.choice(FAMILIES)
@@ -233,13 +267,14 @@ class _Life:
 
     def _request(self) -> None:
         sweep, engine = self._sweep, self._engine
-        words = sweep.next_command()
+        unit = sweep.next_unit()
         engine.begin()
         sweep.number += 1
         number = b"%d" % sweep.number
-        ours, model = self._ours.execute(list(words)), self._model.execute(list(words))
-        if words[0].lower() not in _NOT_COMPARED:
-            assert ours == model, f"{words}: {ours!r} instead of {model!r}"
+        replies = zip(unit, self._ours.execute(unit), self._model.execute(unit), strict=True)
+        for words, ours, model in replies:
+            if words[0].lower() not in _NOT_COMPARED:
+                assert ours == model, f"{words}: {ours!r} instead of {model!r}"
         for store in (engine.store, self._memory):
             store.put(NUMBER, number)
         sweep.states[sweep.number] = self._memory.snapshot()

@@ -111,6 +111,20 @@ def _plain(entry: object) -> object:
     return getattr(entry, "value", entry)
 
 
+def test_what_was_told_of_the_changes_is_taken_back_with_them() -> None:
+    store = real_store()
+    group = Group(0)
+    store.open_group(group)
+    store.keep_undo(True)
+    store.put(b"a0", b"v")
+    group.replies.append((0, b"a0 was changed", 0))
+    store.forget_undo()
+    store.put(b"a1", b"v")
+    group.replies.append((0, b"a1 was changed", 0))
+    assert store.undo()
+    assert group.replies == [(0, b"a0 was changed", 0)]
+
+
 def test_nothing_is_taken_back_without_a_journal() -> None:
     store = real_store()
     store.put(b"a0", b"v")
