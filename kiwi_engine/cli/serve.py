@@ -7,7 +7,7 @@ import os
 from itertools import groupby
 from typing import Any
 
-from kiwi_engine.config.load import load_settings
+from kiwi_engine.config.load import load_settings, user_lines
 from kiwi_engine.config.reference import default_text
 from kiwi_engine.config.schema import SCHEMA
 from kiwi_engine.errors import ConfigError
@@ -62,10 +62,12 @@ def run(arguments: argparse.Namespace) -> int:
     _check_directory(settings.dir)
     setup_logging("server", settings.loglevel, settings.logfile)
     # Late: the server pulls in everything, and wrong settings should be told at once.
+    from kiwi_engine.server.initial_users import initial_users
     from kiwi_engine.server.supervisor import serve
 
+    users = initial_users(settings, user_lines(arguments.config))
     config_file = os.path.abspath(arguments.config) if arguments.config is not None else ""
-    return serve(settings, config_file)
+    return serve(settings, config_file, users)
 
 
 def _check_directory(path: str) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, get_args
 import msgspec
 
 from kiwi_engine.config.kinds import Choice, Integer, Size, Text, Words
+from kiwi_engine.config.output_limits import OutputLimits, OutputLimitsKind
 from kiwi_engine.config.rows import (
     GB,
     INT_MAX,
@@ -89,6 +90,29 @@ class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
             redis=True,
         ),
     ] = 512 * MB
+    client_output_buffer_limit: Annotated[
+        OutputLimits,
+        Row(
+            NETWORK,
+            OutputLimitsKind(),
+            "Output that may wait for a client before it is disconnected: at once at the hard "
+            "limit, after the seconds above the soft one; 0: no limit.",
+            runtime=True,
+            redis=True,
+        ),
+    ] = OutputLimits()
+
+    tracking_table_max_keys: Annotated[
+        int,
+        Row(
+            NETWORK,
+            Integer(0, 2**63 - 1, "keys"),
+            "Keys that are remembered as read by clients which cache them (CLIENT TRACKING); "
+            "whoever has read one more than that is told as if it had changed. 0: no limit.",
+            runtime=True,
+            redis=True,
+        ),
+    ] = 1_000_000
 
     # --- Server ---
     dir: Annotated[

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 # `k` is 1000 and `kb` is 1024, as in redis.conf; upper and lower case mean the same.
 SIZE_UNITS: Final[Mapping[str, int]] = {
@@ -47,6 +47,15 @@ class Kind(Protocol):
 
     def describe(self) -> str:
         """What the reference page says about the values: "integer, 1 to 65535"."""
+        ...
+
+
+@runtime_checkable
+class PartialKind(Kind, Protocol):
+    """A kind of value that words may state in part; the rest stays as it was."""
+
+    def change(self, value: Any, words: Sequence[str]) -> Any:
+        """`value` with what `words` state replaced; `ValueError` as `parse`."""
         ...
 
 
@@ -184,6 +193,27 @@ class Words:
 
     def describe(self) -> str:
         return "words, separated by blanks"
+
+
+@dataclass(frozen=True)
+class Percentages:
+    """Numbers from 0 to 100."""
+
+    def parse(self, words: Sequence[str]) -> tuple[float, ...]:
+        parts = [part for word in words for part in word.split()]
+        try:
+            values = tuple(float(part) for part in parts)
+        except ValueError:
+            values = (-1.0,)
+        if not all(0 <= value <= 100 for value in values):
+            raise ValueError("The percentiles must be numbers between 0.0 and 100.0")
+        return values
+
+    def render(self, value: Any) -> str:
+        return " ".join(f"{number:.10g}" for number in value)
+
+    def describe(self) -> str:
+        return "numbers from 0 to 100, separated by blanks"
 
 
 def friendly_size(value: int) -> str:

@@ -70,7 +70,7 @@ class LiveConfig:
         changes: dict[str, Any] = {}
         for (name, key), (_, text) in zip(keys.items(), pairs, strict=True):
             try:
-                changes[key.field] = key.parse([text])
+                changes[key.field] = key.parse([text], getattr(self._settings, key.field))
             except ValueError as problem:
                 raise _failed(name, str(problem)) from None
         return msgspec.structs.replace(self._settings, **changes)

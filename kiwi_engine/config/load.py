@@ -18,6 +18,8 @@ from kiwi_engine.config.settings import Settings
 from kiwi_engine.errors import ConfigError
 
 _PREFIX: Final = "KIWI_"
+# What a line of a configuration file begins with that defines a user of access control lists.
+USER_LINE: Final = "user"
 # Variables of the test kit that are no settings.
 _OTHER_VARIABLES: Final = frozenset({"KIWI_FAILPOINT", "KIWI_DIFFERENTIAL_SERVER"})
 
@@ -44,7 +46,18 @@ def load_settings(
         raise ConfigError(problems)
     settings = Settings(**values)
     # Absolute, so that CONFIG GET and the log name one place whatever the working directory is.
-    return msgspec.structs.replace(settings, dir=os.path.abspath(settings.dir))
+    return msgspec.structs.replace(
+        settings,
+        dir=os.path.abspath(settings.dir),
+        aclfile=os.path.abspath(settings.aclfile) if settings.aclfile else "",
+    )
+
+
+def user_lines(file: str | None) -> list[Assignment]:
+    """The lines of `file` that define users; they are no settings, and not looked into here."""
+    if file is None:
+        return []
+    return [line for line in read_file(file, []) if line.name == USER_LINE]
 
 
 def _from_environment(environment: Mapping[str, str], problems: list[str]) -> list[Assignment]:
@@ -68,11 +81,13 @@ def _evaluate(assignments: Sequence[Assignment], problems: list[str]) -> dict[st
     values: dict[str, Any] = {}
     for source, name, words in assignments:
         key = key_called(name)
+        if name == USER_LINE:
+            continue
         if key is None:
             problems.append(f"{source}: {unknown_key(name)}")
             continue
         try:
-            values[key.field] = key.parse(words)
+            values[key.field] = key.parse(words, values.get(key.field))
         except ValueError as problem:
             given = " ".join(words)
             shown = f" '{given}'" if given and name != "requirepass" else ""

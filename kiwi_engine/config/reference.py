@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Final
 
 from kiwi_engine.config.kinds import Size, friendly_size
+from kiwi_engine.config.output_limits import OutputLimitsKind
 from kiwi_engine.config.schema import HINTS, SCHEMA, Key
 
 _COMMENT_COLUMNS: Final = 88
@@ -94,6 +95,8 @@ def default_text(key: Key) -> str:
     """The default as a person would write it: "512mb" rather than "536870912"."""
     if isinstance(key.row.kind, Size):
         return friendly_size(key.default)
+    if isinstance(key.row.kind, OutputLimitsKind):
+        return key.row.kind.render(key.default, friendly_size)
     return key.row.kind.render(key.default)
 
 

@@ -14,11 +14,13 @@ INT_MAX: Final = 2**31 - 1
 HOUR_MS: Final = 3_600_000
 
 NETWORK: Final = "Network"
+ACCESS: Final = "Access control"
 DURABILITY: Final = "Durability and group commit"
 STORAGE: Final = "Log, value log and index"
 THROTTLE: Final = "Backpressure"
 BACKUP: Final = "Backup and archive"
 TYPES: Final = "Data types"
+LATENCY: Final = "Latency"
 RUNTIME: Final = "Processes, memory and limits"
 SERVER: Final = "Server"
 
@@ -27,6 +29,7 @@ SyncMode = Literal["everysec", "always", "no"]
 LogLevel = Literal["debug", "verbose", "notice", "warning"]
 DebugAccess = Literal["no", "yes", "local"]
 RuntimeMode = Literal["dual", "single"]
+ChannelAccess = Literal["allchannels", "resetchannels"]
 
 
 @dataclass(frozen=True)

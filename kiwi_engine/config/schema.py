@@ -10,6 +10,7 @@ from typing import Any, Final, get_type_hints
 
 import msgspec
 
+from kiwi_engine.config.kinds import PartialKind
 from kiwi_engine.config.rows import Row
 from kiwi_engine.config.settings import Settings
 
@@ -33,9 +34,12 @@ class Key:
         """The command line option that sets this key."""
         return "--" + self.name
 
-    def parse(self, words: Sequence[str]) -> Any:
-        """The value of `words`; `ValueError` saying what is wrong."""
-        return self.row.kind.parse(words)
+    def parse(self, words: Sequence[str], before: Any = None) -> Any:
+        """The value of `words`, which followed on `before`; `ValueError` saying what is wrong."""
+        kind = self.row.kind
+        if isinstance(kind, PartialKind) and before is not None:
+            return kind.change(before, words)
+        return kind.parse(words)
 
     def render(self, settings: Settings) -> str:
         """This key's value in `settings`, as `CONFIG GET` shows it."""

@@ -10,18 +10,19 @@ from __future__ import annotations
 from typing import Annotated, get_args
 
 from kiwi_engine.config.kinds import Choice, Duration, Integer, Size
+from kiwi_engine.config.latency_settings import LatencySettings
 from kiwi_engine.config.rows import (
     GB,
     HOUR_MS,
+    INT_MAX,
     MB,
     RUNTIME,
     Row,
     RuntimeMode,
 )
-from kiwi_engine.config.type_settings import TypeSettings
 
 
-class Settings(TypeSettings, frozen=True, kw_only=True):
+class Settings(LatencySettings, frozen=True, kw_only=True):
     """A complete, validated configuration; sizes are bytes, durations as their row says."""
 
     # --- Processes, memory and limits ---
@@ -74,3 +75,25 @@ class Settings(TypeSettings, frozen=True, kw_only=True):
             runtime=True,
         ),
     ] = 30_000
+    busy_reply_threshold: Annotated[
+        int,
+        Row(
+            RUNTIME,
+            Duration(0, INT_MAX, "ms"),
+            "Time after which a script is slow: other commands are answered BUSY then, and SCRIPT "
+            "KILL can end it; 0: never.",
+            runtime=True,
+            redis=True,
+            alias="lua-time-limit",
+        ),
+    ] = 5000
+    lua_memory_max: Annotated[
+        int,
+        Row(
+            RUNTIME,
+            Size(MB, 64 * GB),
+            "Memory of the interpreter of scripts, and of that of functions; a script that needs "
+            "more gets an error.",
+            runtime=True,
+        ),
+    ] = 64 * MB

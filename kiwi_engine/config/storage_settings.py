@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, get_args
 
-from kiwi_engine.config.connection_settings import ConnectionSettings
+from kiwi_engine.config.access_settings import AccessSettings
 from kiwi_engine.config.kinds import Choice, Duration, Integer, Size, Text
 from kiwi_engine.config.rows import (
     BACKUP,
@@ -21,7 +21,7 @@ from kiwi_engine.config.rows import (
 )
 
 
-class StorageSettings(ConnectionSettings, frozen=True, kw_only=True):
+class StorageSettings(AccessSettings, frozen=True, kw_only=True):
     """The next sections of `Settings`."""
 
     # --- Durability and group commit ---
@@ -178,7 +178,12 @@ class StorageSettings(ConnectionSettings, frozen=True, kw_only=True):
         int, Row(STORAGE, Integer(1, 64), "Flushes and compactions that run at a time.")
     ] = 2
     rocksdb_write_buffer_size: Annotated[
-        int, Row(STORAGE, Size(64 * KB, 16 * GB), "Size of one RocksDB memtable.")
+        int,
+        Row(
+            STORAGE,
+            Size(64 * KB, 16 * GB),
+            "Size of one RocksDB memtable, at most: four of them get a quarter of `memory`.",
+        ),
     ] = 64 * MB
     rocksdb_block_cache_size: Annotated[
         int,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from kiwi_engine.config.event_classes import EventClasses
 from kiwi_engine.config.kinds import Integer, Size
 from kiwi_engine.config.rows import (
     GB,
@@ -166,3 +167,14 @@ class TypeSettings(StorageSettings, frozen=True, kw_only=True):
             redis=True,
         ),
     ] = 4096
+    notify_keyspace_events: Annotated[
+        str,
+        Row(
+            TYPES,
+            EventClasses(),
+            "Which changes of keys are published, and on which channels, see "
+            "[notifications](notifications.md); nothing: none.",
+            runtime=True,
+            redis=True,
+        ),
+    ] = ""

@@ -21,6 +21,7 @@ def test_the_aliases_are_those_of_redis() -> None:
         "zset-max-ziplist-entries": "zset-max-listpack-entries",
         "zset-max-ziplist-value": "zset-max-listpack-value",
         "list-max-ziplist-size": "list-max-listpack-size",
+        "lua-time-limit": "busy-reply-threshold",
     }
     assert not ALIASES.keys() & SCHEMA.keys()
     assert all(key_called(old) is SCHEMA[new] for old, new in ALIASES.items())
