@@ -1,12 +1,13 @@
 """The messages between the two runtimes (pure codec).
 
     frame    = length u32 little-endian, then that many bytes of MessagePack
-    request  = [kind 0: runs, queries]      network runtime -> storage runtime
+    request  = [runs, queries, gone]        network runtime -> storage runtime
     reply    = [replies, answers]           storage runtime -> network runtime
 
 A run is what one connection sent in one event-loop tick: its commands in order, to be answered by
 one blob of RESP bytes. A query is a question between the runtimes themselves (statistics, settings,
-health); no client can write one. Both carry an `id` that the answer repeats.
+health); no client can write one. Both carry an `id` that the answer repeats. Runs are numbered from
+1; replies to run 0 are events (`channel.events`).
 """
 
 from __future__ import annotations
@@ -20,10 +21,30 @@ LENGTH: Final = struct.Struct("<I")
 FRAME_BYTES_MAX: Final = 2**32 - 1
 
 
+class RunFlags:
+    """How the commands of a run are to be executed.
+
+    ATOMIC: they are a transaction, answered by one array. MIXED: with ATOMIC, some of them are the
+    network runtime's, and the reply is a MessagePack array of each command's reply, theirs empty.
+    TRACKED: remember the keys that they read. UNTOUCHED: they do not count as uses of their keys.
+    BLOCKING: there is one command, and it may wait.
+
+    Plain numbers: with an `IntFlag` a single `&` takes longer than a GET.
+    """
+
+    ATOMIC: Final = 1
+    MIXED: Final = 2
+    TRACKED: Final = 4
+    UNTOUCHED: Final = 8
+    BLOCKING: Final = 16
+
+
 class Run(msgspec.Struct, array_like=True, gc=False):
     """Commands of one connection, which `source` tells from all others.
 
-    `shard` is 0 while there is one storage runtime.
+    `shard` is 0 while there is one storage runtime. `user` is empty for one who may do everything.
+    `arrived_ns` is when the network runtime got the commands, by the monotonic clock that both
+    processes share.
     """
 
     id: int
@@ -32,6 +53,9 @@ class Run(msgspec.Struct, array_like=True, gc=False):
     resp3: bool
     commands: list[list[bytes]]
     source: int = 0
+    flags: int = 0
+    user: str = ""
+    arrived_ns: int = 0
 
 
 class ReceivedRun(msgspec.Struct, array_like=True, gc=False):
@@ -47,6 +71,9 @@ class ReceivedRun(msgspec.Struct, array_like=True, gc=False):
     resp3: bool
     encoded: msgspec.Raw
     source: int = 0
+    flags: int = 0
+    user: str = ""
+    arrived_ns: int = 0
 
     @property
     def commands(self) -> list[list[bytes]]:
@@ -63,8 +90,11 @@ class Query(msgspec.Struct, array_like=True, gc=False):
 
 
 class Request(msgspec.Struct, array_like=True, gc=False):
+    """`gone` are connections that have ended, by their sources: looked at first."""
+
     runs: list[Run]
     queries: list[Query]
+    gone: list[int] = []
 
 
 class ReceivedRequest(msgspec.Struct, array_like=True, gc=False):
@@ -72,6 +102,7 @@ class ReceivedRequest(msgspec.Struct, array_like=True, gc=False):
 
     runs: list[ReceivedRun]
     queries: list[Query]
+    gone: list[int] = []
 
 
 class Reply(msgspec.Struct, array_like=True, gc=False):

@@ -33,10 +33,12 @@ from kiwi_engine.keyspace.encoding import (
     namespace_prefix,
     place,
     string_value,
+    user_key,
     with_deadline,
 )
 from kiwi_engine.keyspace.expiry import ExpiryState
 from kiwi_engine.keyspace.limits import Limits
+from kiwi_engine.keyspace.observation import EXPIRED, GENERIC, HASH, NEW_KEY, Observation
 from kiwi_engine.keyspace.sorted_sets.ranks import RankCache
 from kiwi_engine.keyspace.spread.copying import copy_elements
 from kiwi_engine.keyspace.spread.reclaim import Reclaimer
@@ -61,14 +63,16 @@ class Shared(NamedTuple):
     reclaimer: Reclaimer
     ranks: RankCache
     accesses: AccessTimes
+    observation: Observation
 
 
 class Database:
     """A database of a `Keyspace`, which alone creates it and tells it its namespace."""
 
     __slots__ = (
-        "_delete", "_expiry", "_get", "_head", "_peek_head", "_prefix", "_put", "_reclaimer",
-        "_touch", "_versions", "index", "limits", "namespace", "ranks", "store",
+        "_accesses", "_delete", "_expiry", "_get", "_head", "_observation", "_peek_head", "_prefix",
+        "_put", "_reclaimer", "_touch", "_versions", "index", "limits", "namespace", "ranks",
+        "store",
     )  # fmt: skip
 
     def __init__(self, index: int, shared: Shared) -> None:
@@ -76,16 +80,30 @@ class Database:
         store = self.store = shared.store
         self.limits = shared.limits
         self._expiry = shared.expiry
+        self._observation = shared.observation
         self._versions = shared.versions
         self._reclaimer = shared.reclaimer
         self.ranks = shared.ranks
         self._get = store.get
         self._head = store.head
         self._peek_head = store.peek_head
-        self._put = store.put
+        self.choose_put()
         self._delete = store.delete
+        self._accesses = shared.accesses
         self._touch = shared.accesses.touch
         self.use_namespace(index)
+
+    def choose_put(self) -> None:
+        """Write straight to the store, or tell the observer of keys that are new."""
+        tells = self._observation.tells_new_keys
+        self._put = self._put_and_tell if tells else self.store.put
+
+    def _put_and_tell(self, stored_key: bytes, value: bytes) -> None:
+        observer = self._observation.observer
+        is_key = stored_key.startswith(self._prefix)
+        if observer is not None and is_key and self._head(stored_key) is None:
+            observer.noted(self.index, user_key(stored_key), NEW_KEY, b"new")
+        self.store.put(stored_key, value)
 
     def use_namespace(self, namespace: int) -> None:
         """Show what `namespace` holds from now on (after FLUSHDB, SWAPDB or a rollback)."""
@@ -98,7 +116,18 @@ class Database:
 
     def touch(self, key: bytes) -> None:
         """Let `key` be used now; so do all that read or write its value, not those of a head."""
-        self._touch(self.stored_key(key))
+        self._accesses.touch(self.stored_key(key))
+
+    def count_uses(self, is_on: bool) -> None:
+        """Whether what follows, but for `touch`, counts as uses of its keys.
+
+        That a key is made counts in any case.
+        """
+        self._touch = self._accesses.touch if is_on else self._touch_absent
+
+    def _touch_absent(self, stored_key: bytes) -> None:
+        if self._head(stored_key) is None:
+            self._accesses.touch(stored_key)
 
     def prefetch(self, keys: Iterable[bytes]) -> None:
         """Bring `keys` into memory with one batched read; a hint."""
@@ -301,7 +330,7 @@ class Database:
             if is_spread(head):
                 self._note_orphan(stored_key)
             self._delete(stored_key)
-            self._expiry.expired_count += 1
+            self._expired(key)
 
     def forget_expired(self, keys: Iterable[bytes], now_ms: int) -> None:
         """Remove those of `keys` that have expired, as their access would."""
@@ -314,8 +343,24 @@ class Database:
             return False
         if self._expiry.may_write:
             self.remove(key, head)
-            self._expiry.expired_count += 1
+            self._expired(key)
         return True
+
+    def _expired(self, key: bytes) -> None:
+        """A key was removed because its time has passed."""
+        self._expiry.expired_count += 1
+        if self._observation.observer is not None:
+            self._observation.observer.changed(self.index, key, EXPIRED, b"expired")
+
+    def fields_expired(self, key: bytes) -> None:
+        """Fields of the hash at `key` were removed because their time has passed."""
+        if self._observation.observer is not None:
+            self._observation.observer.changed(self.index, key, HASH, b"hexpired")
+
+    def emptied(self, key: bytes) -> None:
+        """The hash at `key` has gone with the last of its expired fields."""
+        if self._observation.observer is not None:
+            self._observation.observer.changed(self.index, key, GENERIC, b"del")
 
     def move_field_expiry(self, key: bytes, previous_ms: int, deadline_ms: int) -> None:
         """Keep the index of field deadlines in step with the earliest one of the hash at `key`.

@@ -21,8 +21,10 @@ from kiwi_engine.keyspace.access_times import AccessTimes
 from kiwi_engine.keyspace.database import Database, Shared
 from kiwi_engine.keyspace.encoding import NamespaceMap
 from kiwi_engine.keyspace.expiry import ExpiryState
+from kiwi_engine.keyspace.function_store import FunctionStore
 from kiwi_engine.keyspace.hashes import field_expiry
 from kiwi_engine.keyspace.limits import Limits
+from kiwi_engine.keyspace.observation import Observation
 from kiwi_engine.keyspace.sorted_sets.ranks import RankCache
 from kiwi_engine.keyspace.spread.reclaim import Reclaimer
 from kiwi_engine.keyspace.spread.versions import Versions
@@ -54,6 +56,7 @@ class Keyspace:
         self.value_bytes_max = VALUE_BYTES_MAX
         self.expiry = ExpiryState()
         self.limits = Limits()
+        self.observation = Observation()
         self.random = Random(seed)
         self.database_count = databases
         self._store = store
@@ -63,6 +66,7 @@ class Keyspace:
         self.reclaimer = Reclaimer(store)
         self.ranks = RankCache(store)
         self.accesses = AccessTimes()
+        self.functions = FunctionStore(store)
         self._shared = Shared(
             store,
             self.expiry,
@@ -71,6 +75,7 @@ class Keyspace:
             self.reclaimer,
             self.ranks,
             self.accesses,
+            self.observation,
         )
         # May be more than can be selected: those of a larger setting keep what they hold.
         self._databases: list[Database] = []
@@ -87,6 +92,11 @@ class Keyspace:
         if not 0 <= index < self.database_count:
             raise IndexError(index)
         return self._databases[index]
+
+    def count_uses(self, is_on: bool) -> None:
+        """Whether what follows counts as uses of the keys (CLIENT NO-TOUCH)."""
+        for database in self._databases:
+            database.count_uses(is_on)
 
     def reload(self) -> None:
         """Read the meta entries again: after a start, and after a rollback of the store."""
@@ -107,8 +117,15 @@ class Keyspace:
         self._versions.reload()
         self.reclaimer.reload()
         self.ranks.reload()
+        self.functions.reload()
         self.expiry.floor_ms = self.expiry.fields_floor_ms = 0
         self._show_namespaces()
+
+    def tell_new_keys(self, is_on: bool) -> None:
+        """Let the observer be told of each new key, which costs each write a look at the old."""
+        self.observation.tells_new_keys = is_on
+        for database in self._databases:
+            database.choose_put()
 
     def keep_undo(self, is_on: bool) -> None:
         """The commands that follow may have to be undone, or will not."""

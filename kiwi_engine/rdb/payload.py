@@ -39,6 +39,11 @@ def is_sound(payload: bytes) -> bool:
     return bool(crc64(payload[: -_CHECKSUM.size]) == checksum)
 
 
+def body(payload: bytes) -> bytes:
+    """What a payload that `is_sound` holds before its version and checksum."""
+    return payload[: -_FOOTER.size]
+
+
 def _is_known(version: int) -> bool:
     """Redis up to 7.4 and Valkey 9; what the versions between will mean is theirs to decide."""
     return (
@@ -50,4 +55,4 @@ def _is_known(version: int) -> bool:
 def unseal(payload: bytes, unfolded_bytes_max: int = UNFOLDED_BYTES_MAX) -> RdbValue:
     """The value in a payload that `is_sound`; `PayloadError` where there is none."""
     (version,) = _VERSION.unpack_from(payload, len(payload) - _FOOTER.size)
-    return decode(Reader(payload[: -_FOOTER.size], unfolded_bytes_max), version)
+    return decode(Reader(body(payload), unfolded_bytes_max), version)

@@ -66,6 +66,8 @@ def _remove_expired(home: Database, key: bytes, now_ms: int, limit: int) -> int:
     assert found is not None, "its entry is current"
     removed = found.remove_expired(limit)
     found.save()
+    if not found.stored_count:
+        home.emptied(key)
     return removed
 
 

@@ -40,5 +40,6 @@ def open_or_new(db: Database, key: bytes, now_ms: int) -> Hash:
         # All fields have expired, and so the key goes, with its own deadline. To look through a
         # spread hash for that would take too long; it goes in the background.
         found.save()
+        db.emptied(key)
         found = None
     return found or PackedHash(db, key, Root(HASH_KIND), now_ms)

@@ -61,6 +61,11 @@ class PackedHash:
         """As that of `SpreadHash`."""
         return len(self._fields)
 
+    @property
+    def stored_count(self) -> int:
+        """As that of `SpreadHash`."""
+        return len(self._fields)
+
     def prefetch(self, fields: Sequence[bytes]) -> None:
         """All fields are in memory."""
 
@@ -144,6 +149,8 @@ class PackedHash:
     def save(self) -> None:
         """Write the hash; without fields the key goes. A large one becomes spread."""
         db, root, limits = self._db, self.root, self._db.limits
+        if self.expired:
+            db.fields_expired(self._key)
         if not self._fields:
             db.drop(self._key, root)
             self._note_first_deadline(0)

@@ -81,6 +81,11 @@ class SpreadHash:
         """
         return self.root.count - self._deadlines.expired_count(EXPIRED_COUNTED_MAX)
 
+    @property
+    def stored_count(self) -> int:
+        """How many fields are stored, expired ones included; without any the key goes."""
+        return self.root.count
+
     def prefetch(self, fields: Sequence[bytes]) -> None:
         """Bring `fields` into memory with one batched read."""
         if len(fields) > 1:
@@ -190,6 +195,8 @@ class SpreadHash:
         expired = self._deadlines.expired(limit)
         for deadline_ms, field in expired:
             self._remove(field, deadline_ms)
+        if expired:
+            self._db.fields_expired(self._key)
         return len(expired)
 
     def save(self) -> None:
