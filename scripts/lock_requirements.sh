@@ -15,6 +15,7 @@ compile() {
 }
 
 compile --output-file requirements.txt
-compile --extra test --extra dev --constraint requirements.txt --output-file requirements-dev.txt
+compile --extra test --extra dev --extra ecosystem --constraint requirements.txt \
+    --output-file requirements-dev.txt
 sed -i '1i # Made by `make lock`: exact versions, with the hashes of all their files.' \
     requirements.txt requirements-dev.txt

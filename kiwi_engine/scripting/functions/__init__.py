@@ -1,0 +1,1 @@
+"""Libraries of functions: what they are, and how they are kept and run (pure)."""

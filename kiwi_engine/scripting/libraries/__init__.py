@@ -1,0 +1,1 @@
+"""Libraries of scripts, written in Lua (pure)."""
