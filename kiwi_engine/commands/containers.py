@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from kiwi_engine.commands.context import Context
 from kiwi_engine.commands.errors import unknown_subcommand, wrong_arity
 from kiwi_engine.commands.table import Command, Handler, arity_accepts
+from kiwi_engine.errors import ReplyError
 from kiwi_engine.resp.reply import array, simple
 
 
@@ -20,7 +21,9 @@ def container_handler(container: str, subcommands: Sequence[Command]) -> Handler
             raise unknown_subcommand(container, arguments[1])
         if not arity_accepts(row.arity, len(arguments)):
             raise wrong_arity(f"{container}|{row.name}")
-        assert row.handler is not None, "subcommands of a storage command have handlers"
+        if row.handler is None:
+            # The network runtime's, and not called by a client, but by a script.
+            raise ReplyError("ERR This Redis command is not allowed from script")
         return row.handler(context, arguments)
 
     return handler

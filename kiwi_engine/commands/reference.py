@@ -21,6 +21,9 @@ TITLES: Final[Mapping[str, str]] = MappingProxyType(
         "geo": "Geo",
         "stream": "Streams",
         "generic": "Keys",
+        "transactions": "Transactions",
+        "scripting": "Scripts and functions",
+        "pubsub": "Pub/sub",
         "connection": "Connection",
         "server": "Server",
     }
@@ -29,23 +32,32 @@ TITLES: Final[Mapping[str, str]] = MappingProxyType(
 # What a user of Redis would not expect; keyed by full name. Longer stories are told in the page.
 NOTES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "config rewrite": "refused: the server never changes its file",
+        "acl load": "closes the connections of users that are gone, as Redis 7.4 does",
+        "acl setuser": "names of users are UTF-8",
         "config set": "the keys marked live in [configuration](configuration.md)",
         "debug": "`SLEEP` only, and only if `enable-debug-command` allows it",
+        "function flush": "both modes free at once",
+        "function list": "libraries in the order in which they were loaded; after a start, by name",
+        "eval": "of the commands without data only ECHO, PING, PUBLISH, SELECT, SPUBLISH and TIME",
         "incrbyfloat": "counts as Redis does on x86-64, on every machine",
         "memory usage": "bytes on the disk, before compression",
         "object encoding": "of a string: what Redis says after a restart",
         "object freq": "refused, as by Redis without an LFU policy",
         "object idletime": "known of the last 50,000 keys used; of others, how long they were not",
         "bgsave": "renews the [backup](operations.md#backup) in `backup-dir`",
+        "latency histogram": "of commands in large pipelines: their mean, see [decision 15]"
+        "(decisions/0015-rows-are-timed.md)",
+        "memory malloc-stats": "there are none, as in Redis without jemalloc",
+        "memory stats": "the fields that mean something here",
+        "slowlog get": "a seventh element: microseconds of queue, execution and sync",
         "save": "as BGSAVE, and waits; other clients do not",
+        "script debug": "there is no debugger",
+        "script flush": "both modes free at once",
         "shutdown": "SAVE makes a backup first; without it nothing needs saving",
         "pfselftest": "tries 10,000 elements, not ten million",
         "xadd": "`~` trims to nodes of `stream-node-max-entries`, whatever their size in bytes",
         "xinfo consumers": "a consumer that asks in vain is seen once a second",
         "xinfo stream": "`radix-tree-keys` and `-nodes` are what a stream of its length might have",
-        "xread": "does not wait yet: BLOCK answers at once, as inside of a transaction",
-        "xreadgroup": "does not wait yet: BLOCK answers at once, as inside of a transaction",
         "xtrim": "`~` trims to nodes of `stream-node-max-entries`, whatever their size in bytes",
     }
 )

@@ -29,14 +29,31 @@ from kiwi_engine.commands.hashes import expiry as hashes_expiry
 from kiwi_engine.commands.hashes import fields as hashes
 from kiwi_engine.commands.hashes import walks as hashes_walks
 from kiwi_engine.commands.hyperloglog import sketches as hyperloglog
+from kiwi_engine.commands.lists import blocking as lists_blocking
 from kiwi_engine.commands.lists import edits as lists_edit
 from kiwi_engine.commands.lists import ends as lists
 from kiwi_engine.commands.lists import moves as lists_move
-from kiwi_engine.commands.server import connection_table, databases, debug
+from kiwi_engine.commands.scripting import (
+    evaluate,
+    fcall,
+    function_container,
+    script_container,
+)
+from kiwi_engine.commands.server import (
+    acl_table,
+    connection_table,
+    databases,
+    debug,
+    latency_table,
+    pubsub_table,
+    tracking_table,
+    waiting_table,
+)
 from kiwi_engine.commands.sets import algebra as sets_algebra
 from kiwi_engine.commands.sets import members as sets
 from kiwi_engine.commands.sets import picks as sets_random
 from kiwi_engine.commands.sorted_sets import algebra as sorted_sets_algebra
+from kiwi_engine.commands.sorted_sets import blocking as sorted_sets_blocking
 from kiwi_engine.commands.sorted_sets import members as sorted_sets
 from kiwi_engine.commands.sorted_sets import picks as sorted_sets_picks
 from kiwi_engine.commands.sorted_sets import ranges as sorted_sets_ranges
@@ -50,6 +67,7 @@ from kiwi_engine.commands.strings import many as strings_many
 from kiwi_engine.commands.strings import ranges as strings_ranges
 from kiwi_engine.commands.strings import whole as strings
 from kiwi_engine.commands.table import Command
+from kiwi_engine.commands.transactions import watching as transactions
 
 SPELLINGS_MAX: Final = 4096
 
@@ -70,6 +88,7 @@ _TABLES: Final = (
     sorted_sets_ranges.TABLE,
     sorted_sets_picks.TABLE,
     sorted_sets_algebra.TABLE,
+    sorted_sets_blocking.TABLE,
     keys.TABLE,
     expire.TABLE,
     scan.TABLE,
@@ -81,6 +100,7 @@ _TABLES: Final = (
     lists.TABLE,
     lists_edit.TABLE,
     lists_move.TABLE,
+    lists_blocking.TABLE,
     sort.TABLE,
     bitmaps.TABLE,
     bitfields.TABLE,
@@ -92,7 +112,17 @@ _TABLES: Final = (
     streams_groups.TABLE,
     streams_claim.TABLE,
     streams_info.TABLE,
+    transactions.TABLE,
+    latency_table.TABLE,
+    evaluate.TABLE,
+    script_container.TABLE,
+    fcall.TABLE,
+    function_container.TABLE,
     connection_table.TABLE,
+    tracking_table.TABLE,
+    pubsub_table.TABLE,
+    waiting_table.TABLE,
+    acl_table.TABLE,
 )
 
 

@@ -16,6 +16,14 @@ class Resolved(NamedTuple):
     name: str
 
 
+def find_row(words: list[bytes]) -> Command | None:
+    """The row of the command or subcommand that `words` call, or None if there is none."""
+    row = lookup(words[0])
+    if row is None or not row.subcommands or len(words) == 1:
+        return row
+    return lookup_subcommand(row, words[1])
+
+
 def find(words: list[bytes]) -> Resolved | None:
     """The command or subcommand that `words` call, or None if there is none."""
     row = lookup(words[0])

@@ -7,7 +7,7 @@ its own. Source: `setImplicitACLCategories` in Redis' server.c.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import Final, Literal
 
 from kiwi_engine.commands.table import Command, Handler, KeySpec
 
@@ -26,6 +26,12 @@ def implied_categories(flags: Iterable[str]) -> frozenset[str]:
     present = frozenset(flags)
     implied = {name for flag in present for name in _CATEGORIES_OF_FLAG.get(flag, ())}
     return frozenset(implied if "fast" in present else implied | {"slow"})
+
+
+def _categories(flags: frozenset[str], own: frozenset[str]) -> frozenset[str]:
+    """All categories of a command; Redis counts no script among what only reads."""
+    implied = implied_categories(flags)
+    return own | (implied - {"read"} if "scripting" in own else implied)
 
 
 def keys(flags: str, first: int = 1, last: int | None = None, step: int = 1) -> KeySpec:
@@ -63,8 +69,9 @@ def row(
     categories: str = "",
     tips: tuple[str, ...] = (),
     subcommands: tuple[Command, ...] = (),
+    where: Literal["storage", "network"] = "storage",
 ) -> Command:
-    """A row of a storage command; `flags` and `categories` are separated by blanks."""
+    """A row; `flags` and `categories` are separated by blanks."""
     words = frozenset(flags.split())
     return Command(
         name=name,
@@ -76,8 +83,9 @@ def row(
         syntax=syntax,
         complexity=complexity,
         keys=keys,
-        categories=implied_categories(words) | frozenset(categories.split()),
+        categories=_categories(words, frozenset(categories.split())),
         tips=tips,
         handler=handler,
+        where=where,
         subcommands=subcommands,
     )

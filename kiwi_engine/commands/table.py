@@ -44,6 +44,10 @@ class KeySpec:
 
 # Those that may change several pages of one string.
 _UNDOABLE_STRINGS = frozenset(("append", "setrange"))
+# Commands whose writes are those of a script.
+_RUN_SCRIPTS = frozenset(("eval", "evalsha", "fcall"))
+# Storage commands that the network runtime has to look at.
+_ASKS_NETWORK = frozenset(("debug", "watch", "unwatch"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +75,28 @@ class Command:
     subcommands: tuple[Command, ...] = field(default=())
 
     @property
+    def is_plain(self) -> bool:
+        """Whether it needs nothing but the storage runtime, and never waits for other clients."""
+        return (
+            self.where == "storage"
+            and self.name not in _ASKS_NETWORK
+            and "blocking" not in self.flags
+            and all(each.where == "storage" for each in self.subcommands)
+        )
+
+    @property
     def is_write(self) -> bool:
         """Whether it may change something; a container may if one of its subcommands may."""
-        return "write" in self.flags or any(row.is_write for row in self.subcommands)
+        return (
+            "write" in self.flags
+            or self.runs_script
+            or any(row.is_write for row in self.subcommands)
+        )
+
+    @property
+    def runs_script(self) -> bool:
+        """Whether it changes only what a script does, each of whose commands is judged itself."""
+        return self.name in _RUN_SCRIPTS
 
     @property
     def may_undo(self) -> bool:

@@ -112,6 +112,6 @@ def test_an_expired_key_takes_no_room(session: Session) -> None:
     assert session.run("memory usage k") == b"$-1\r\n"
 
 
-def test_help_lists_what_there_is(session: Session) -> None:
-    assert b"USAGE" in session.run("memory help")
+def test_what_the_network_runtime_answers_is_not_for_scripts(session: Session) -> None:
+    assert b"not allowed from script" in session.run("memory stats")
     assert b"unknown subcommand 'foo'" in session.run("memory foo")

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from kiwi_engine.commands.context import Context
 from kiwi_engine.commands.streams import entries as stream_commands
-from kiwi_engine.commands.streams.reading import SEEN_EVERY_MS, Position, Request, read_now
+from kiwi_engine.commands.streams.reading import SEEN_EVERY_MS
 from tests.commands.helpers import NOW, WRONG_TYPE, Session
 
 
@@ -110,20 +109,8 @@ def test_a_command_that_fails_changes_nothing(session: Session, line: str) -> No
     assert session.store.snapshot() == before
 
 
-def test_what_xread_waits_for_is_asked_for_again(session: Session) -> None:
-    """The seam for waiting: positions are resolved once, and read as often as one likes."""
-    session.run("xadd s 1-1 f v")
-    context = Context(session.keyspace, session.keyspace.database(0), NOW, False)
-    request = Request([b"s"], [b"$"], 0, 0, None, b"", False)
-    positions = [Position(b"s", 1 << 64 | 1)]
-    assert read_now(context, request, positions) is None
-    session.run("xadd s 1-2 f v")
-    expected = b"*1\r\n*2\r\n$1\r\ns\r\n*1\r\n" + entry("1-2", "f", "v")
-    assert read_now(context, request, positions) == expected
-
-
 @pytest.mark.parametrize("block", ["", "block 0", "block 100000"])
-def test_nobody_waits(session: Session, block: str) -> None:
+def test_nobody_waits_who_may_not(session: Session, block: str) -> None:
     session.run("xgroup create s g 0 mkstream")
     assert session.run(f"xread {block} streams s 0") == b"*-1\r\n"
     assert session.run(f"xreadgroup group g c {block} streams s >") == b"*-1\r\n"

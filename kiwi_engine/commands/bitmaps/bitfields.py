@@ -14,6 +14,7 @@ from kiwi_engine.commands.context import Context
 from kiwi_engine.commands.rows import keys, row
 from kiwi_engine.errors import ReplyError
 from kiwi_engine.keyspace.numerals.integers import INTEGER_MAX, to_integer
+from kiwi_engine.keyspace.observation import STRING
 from kiwi_engine.keyspace.strings.bits import read_bits, write_bits
 from kiwi_engine.keyspace.strings.strings import String, open_or_new, open_string
 from kiwi_engine.resp.reply import array
@@ -89,9 +90,23 @@ def bitfield(context: Context, arguments: list[bytes]) -> bytes:
     if not written:
         return _read_only(context, arguments[1], steps)
     size = max(field.offset + field.width + 7 >> 3 for field in written)
-    string = open_or_new(context.db, arguments[1], context.now_ms).resized(size)
-    replies = [_execute(context, string, step) for step in steps]
+    string = open_or_new(context.db, arguments[1], context.now_ms)
+    has_grown = string.size < size
+    string = string.resized(size)
+    replies, has_changed = [], False
+    for step in steps:
+        previous = step.field.read(string)
+        number = _result(step, previous)
+        if number is None:
+            replies.append(context.null)
+            continue
+        if step.name != b"get":
+            step.field.write(string, number)
+            has_changed = has_changed or has_grown or number != previous
+        replies.append(integer_reply(number if step.name == b"incrby" else previous))
     string.save()
+    if has_changed:
+        context.changed(arguments[1], STRING, b"setbit")
     return array(replies)
 
 
@@ -108,20 +123,16 @@ def _read_only(context: Context, key: bytes, steps: list[Step]) -> bytes:
     return array([integer_reply(number) for number in numbers])
 
 
-def _execute(context: Context, string: String, step: Step) -> bytes:
-    previous = step.field.read(string)
+def _result(step: Step, previous: int) -> int | None:
+    """What the field holds after the step; None if that does not fit and is to fail."""
     if step.name == b"get":
-        return integer_reply(previous)
+        return previous
     wanted = step.operand
     if step.name == b"incrby":
         wanted += previous
     elif step.field.takes_for_unsigned(wanted):
         wanted += 1 << 64
-    number = step.field.fit(wanted, step.overflow)
-    if number is None:
-        return context.null
-    step.field.write(string, number)
-    return integer_reply(number if step.name == b"incrby" else previous)
+    return step.field.fit(wanted, step.overflow)
 
 
 def _parse_steps(context: Context, words: list[bytes]) -> list[Step]:

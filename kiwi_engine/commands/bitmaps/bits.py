@@ -9,6 +9,7 @@ from kiwi_engine.commands.context import Context
 from kiwi_engine.commands.rows import keys, row
 from kiwi_engine.errors import ReplyError
 from kiwi_engine.keyspace.numerals.integers import to_integer
+from kiwi_engine.keyspace.observation import STRING
 from kiwi_engine.keyspace.strings.bits import BitOperation, combine, count_bits, find_bit
 from kiwi_engine.keyspace.strings.strings import String, new_paged_string, open_or_new, open_string
 from kiwi_engine.resp.reply import ONE, ZERO
@@ -45,6 +46,7 @@ def setbit(context: Context, arguments: list[bytes]) -> bytes:
         string = string.resized(at + 1)
         string.write(at, bytes((byte & ~(1 << shift) | bit << shift,)))
         string.save()
+        context.changed(key, STRING, b"setbit")
     return ONE if previous else ZERO
 
 
@@ -119,11 +121,14 @@ def bitop(context: Context, arguments: list[bytes]) -> bytes:
     sources = [open_string(db, name, now_ms) for name in names]
     size = max(0 if source is None else source.size for source in sources)
     if not size:
-        db.delete(target, now_ms)
-    elif size <= db.limits.paged_min_bytes:
+        context.delete(target)
+        return ZERO
+    context.overwrites(target)
+    if size <= db.limits.paged_min_bytes:
         db.set(target, combine(operation, _read_all(sources, 0, size), size))
     else:
         _store_long_result(context, operation, target, sources, size)
+    context.changed(target, STRING, b"set")
     return integer_reply(size)
 
 

@@ -11,6 +11,7 @@ from kiwi_engine.commands.generic.restore_values import store_value
 from kiwi_engine.commands.rows import keys, row
 from kiwi_engine.errors import PayloadError, ReplyError
 from kiwi_engine.keyspace.encoding import DEADLINE_MS_MAX
+from kiwi_engine.keyspace.observation import GENERIC
 from kiwi_engine.rdb import payload
 from kiwi_engine.rdb.values import RdbValue
 from kiwi_engine.resp.reply import OK, bulk
@@ -37,9 +38,11 @@ def restore(context: Context, arguments: list[bytes]) -> bytes:
         raise ReplyError("BUSYKEY Target key name already exists.")
     deadline_ms = _deadline(time, now_ms, is_absolute=options.is_absolute)
     value = _value(dumped)
-    db.delete(key, now_ms)
+    is_deleted = db.delete(key, now_ms)
     # As in Redis: also where the deadline is beyond all numbers, which it takes for the past.
     if 0 < deadline_ms <= now_ms or deadline_ms > DEADLINE_MS_MAX:
+        if is_deleted:
+            context.changed(key, GENERIC, b"del")
         return OK
     store_value(db, key, value, now_ms)
     if deadline_ms:
@@ -47,6 +50,7 @@ def restore(context: Context, arguments: list[bytes]) -> bytes:
     if options.idle_seconds:
         used_ms = now_ms - options.idle_seconds * 1000
         context.keyspace.accesses.pretend(db.stored_key(key), used_ms)
+    context.changed(key, GENERIC, b"restore")
     return OK
 
 

@@ -16,6 +16,7 @@ from kiwi_engine.commands.generic.deadlines import (
 from kiwi_engine.commands.rows import keys, row
 from kiwi_engine.commands.table import Command, Handler
 from kiwi_engine.errors import ReplyError
+from kiwi_engine.keyspace.observation import GENERIC
 from kiwi_engine.resp.reply import ONE, ZERO
 from kiwi_engine.resp.reply import integer as integer_reply
 
@@ -34,9 +35,10 @@ def _expire_handler(command: str, unit: Unit) -> Handler:
         if current_ms is None or not is_met(conditions, deadline_ms, current_ms):
             return ZERO
         if deadline_ms <= context.now_ms:
-            context.db.delete(key, context.now_ms)
+            context.delete(key)
         else:
             context.db.set_deadline(key, deadline_ms, context.now_ms)
+            context.changed(key, GENERIC, b"expire")
         return ONE
 
     return handler
@@ -85,6 +87,7 @@ def persist(context: Context, arguments: list[bytes]) -> bytes:
     if not context.db.deadline(arguments[1], context.now_ms):
         return ZERO
     context.db.set_deadline(arguments[1], 0, context.now_ms)
+    context.changed(arguments[1], GENERIC, b"persist")
     return ONE
 
 

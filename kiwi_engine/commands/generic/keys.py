@@ -16,6 +16,7 @@ from kiwi_engine.commands.context import Context
 from kiwi_engine.commands.rows import keys, row
 from kiwi_engine.errors import ReplyError
 from kiwi_engine.keyspace.database import Database
+from kiwi_engine.keyspace.observation import GENERIC
 from kiwi_engine.resp.reply import OK, ONE, ZERO
 from kiwi_engine.resp.reply import integer as integer_reply
 
@@ -24,7 +25,7 @@ def delete(context: Context, arguments: list[bytes]) -> bytes:
     names = arguments[1:]
     if len(names) > 1:
         context.db.prefetch(names)
-    return integer_reply(sum(context.db.delete(name, context.now_ms) for name in names))
+    return integer_reply(sum(map(context.delete, names)))
 
 
 def exists(context: Context, arguments: list[bytes]) -> bytes:
@@ -71,7 +72,10 @@ def _move_value(context: Context, source: bytes, target: bytes, *, may_replace: 
     if not may_replace and db.head(target, now_ms) is not None:
         return False
     db.remove(source, value)
+    _make_room(context, db, target)
     db.write_value(target, value)
+    context.changed(source, GENERIC, b"rename_from")
+    context.changed(target, GENERIC, b"rename_to")
     return True
 
 
@@ -86,7 +90,21 @@ def move(context: Context, arguments: list[bytes]) -> bytes:
         return ZERO
     source.remove(key, value)
     target.write_value(key, value)
+    context.changed(key, GENERIC, b"move_from")
+    _changed_in(context, target, key, b"move_to")
     return ONE
+
+
+def _make_room(context: Context, db: Database, key: bytes) -> None:
+    """Remove what is at `key` before another value is written there: for who listens it is new."""
+    if context.observer is not None:
+        db.delete(key, context.now_ms)
+
+
+def _changed_in(context: Context, db: Database, key: bytes, event: bytes) -> None:
+    """As `Context.changed`, in another database than that of the command."""
+    if context.observer is not None:
+        context.observer.changed(db.index, key, GENERIC, event)
 
 
 class CopyOptions(NamedTuple):
@@ -104,7 +122,9 @@ def copy(context: Context, arguments: list[bytes]) -> bytes:
         return ZERO
     if not options.replaces and options.target.head(target, context.now_ms) is not None:
         return ZERO
+    _make_room(context, options.target, target)
     options.target.write_copy(target, value)
+    _changed_in(context, options.target, target, b"copy_to")
     return ONE
 
 

@@ -1,7 +1,7 @@
-"""MEMORY USAGE: how much room a key takes (pure).
+"""MEMORY USAGE: how much room a key takes (pure), and the rows of MEMORY.
 
 In Redis that is memory. Here values lie on the disk, and the answer is what they take there, before
-compression.
+compression. What tells of the processes' memory is answered by the network runtime.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from kiwi_engine.commands.arguments import integer, syntax_error
-from kiwi_engine.commands.containers import container_handler, help_reply
+from kiwi_engine.commands.containers import container_handler
 from kiwi_engine.commands.context import Context
 from kiwi_engine.commands.rows import keys, row
 from kiwi_engine.keyspace.spread.stored_size import stored_bytes
@@ -38,18 +38,33 @@ def _parse_samples(words: list[bytes]) -> int:
     return samples
 
 
-def help_(_context: Context, _arguments: list[bytes]) -> bytes:
-    return help_reply(
-        "memory",
-        (
-            "USAGE <key> [SAMPLES <count>]",
-            "    Tells how many bytes a key and its value take on the disk, before compression.",
-            "    Of a large value <count> elements are looked at (default: 5, 0: all).",
-        ),
-    )
-
+_EVERYWHERE: Final = "request_policy:all_shards"
+_SPECIAL: Final = ("nondeterministic_output", _EVERYWHERE, "response_policy:special")
 
 _SUBCOMMANDS: Final = (
+    row(
+        "doctor", 2, "", None,
+        summary="Says in words whether memory is as it should be.",
+        since="4.0.0", group="server", tips=_SPECIAL, where="network",
+    ),
+    row(
+        "malloc-stats", 2, "", None,
+        summary="Tells what the allocator knows.",
+        since="4.0.0", group="server", tips=_SPECIAL, where="network",
+        complexity="Depends on how much memory is allocated",
+    ),
+    row(
+        "purge", 2, "", None,
+        summary="Gives memory that is free back to the system.",
+        since="4.0.0", group="server", where="network",
+        tips=(_EVERYWHERE, "response_policy:all_succeeded"),
+        complexity="Depends on how much memory is allocated",
+    ),
+    row(
+        "stats", 2, "", None,
+        summary="Tells who uses how much memory.",
+        since="4.0.0", group="server", tips=_SPECIAL, where="network",
+    ),
     row(
         "usage", -3, "readonly", usage,
         summary="Estimates how many bytes a key and its value take.",
@@ -58,9 +73,9 @@ _SUBCOMMANDS: Final = (
         syntax="key [SAMPLES count]", keys=(keys("RO", first=2),),
     ),
     row(
-        "help", 2, "loading stale", help_,
-        summary="Explains the subcommands.",
-        since="4.0.0", group="server",
+        "help", 2, "loading stale", None,
+        summary="Lists the subcommands.",
+        since="4.0.0", group="server", where="network",
     ),
 )  # fmt: skip
 

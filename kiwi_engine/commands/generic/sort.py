@@ -18,6 +18,7 @@ from kiwi_engine.errors import ReplyError, WrongTypeError
 from kiwi_engine.keyspace.encoding import LIST_KIND, SET_KIND, SORTED_SET_KIND, kind_of
 from kiwi_engine.keyspace.lists.opening import AnyList, open_list, replace_list
 from kiwi_engine.keyspace.numerals.doubles import to_double
+from kiwi_engine.keyspace.observation import LIST
 from kiwi_engine.keyspace.sets.opening import AnySet, open_set
 from kiwi_engine.keyspace.sorted_sets.opening import AnySortedSet, open_sorted_set
 from kiwi_engine.resp import reply
@@ -26,6 +27,7 @@ _NOT_A_SCORE: Final = "ERR One or more scores can't be converted into double"
 _BLANKS: Final = b" \t\n\v\f\r"
 
 # The options whose arguments are never taken for STORE.
+_DENIED: Final = "ERR %s option of SORT denied due to insufficient ACL permissions."
 _ARGUMENT_COUNTS: Final = {b"limit": 2, b"get": 1, b"by": 1}
 
 Sortable = AnyList | AnySet | AnySortedSet
@@ -49,14 +51,28 @@ class Request(NamedTuple):
 
 
 def sort(context: Context, arguments: list[bytes]) -> bytes:
-    return _sort(context, parse_request(arguments, may_store=True))
+    return _sort(
+        context,
+        parse_request(arguments, may_store=True, may_look_up=_may_look_up(context, arguments)),
+    )
 
 
 def sort_ro(context: Context, arguments: list[bytes]) -> bytes:
-    return _sort(context, parse_request(arguments, may_store=False))
+    return _sort(
+        context,
+        parse_request(arguments, may_store=False, may_look_up=_may_look_up(context, arguments)),
+    )
 
 
-def parse_request(arguments: list[bytes], *, may_store: bool) -> Request:
+def _may_look_up(context: Context, arguments: list[bytes]) -> bool:
+    """Whether the user may read all the keys that BY and GET might make of the elements."""
+    if not context.user:
+        return True
+    assert context.executor is not None, "only an executor runs commands of users"
+    return context.executor.permissions.may_read_any_key(context.user, arguments)
+
+
+def parse_request(arguments: list[bytes], *, may_store: bool, may_look_up: bool = True) -> Request:
     """The options, in any order; of those given twice the last one counts, but for GET."""
     request = Request(arguments[1])
     words = iter(arguments[2:])
@@ -68,10 +84,15 @@ def parse_request(arguments: list[bytes], *, may_store: bool) -> Request:
             request = request._replace(is_alphabetical=True)
         elif option == b"by":
             by = _next(words)
+            if has_place(by) and not may_look_up:
+                raise ReplyError(_DENIED % "BY")
             keeps_order = request.keeps_order or not has_place(by)
             request = request._replace(by=by, keeps_order=keeps_order)
         elif option == b"get":
-            request = request._replace(patterns=(*request.patterns, _next(words)))
+            pattern = _next(words)
+            if not may_look_up:
+                raise ReplyError(_DENIED % "GET")
+            request = request._replace(patterns=(*request.patterns, pattern))
         elif option == b"store" and may_store:
             request = request._replace(destination=_next(words))
         elif option == b"limit":
@@ -221,9 +242,11 @@ def _weight(text: bytes) -> float:
 
 def _store(context: Context, destination: bytes, values: list[bytes]) -> None:
     if values:
+        context.overwrites(destination)
         replace_list(context.db, destination, values)
+        context.changed(destination, LIST, b"sortstore")
     else:
-        context.db.delete(destination, context.now_ms)
+        context.delete(destination)
 
 
 _COMPLEXITY: Final = (

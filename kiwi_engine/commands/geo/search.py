@@ -16,14 +16,11 @@ from kiwi_engine.commands.geo.options import (
 )
 from kiwi_engine.commands.geo.words import distance_reply, parse_position, position_reply
 from kiwi_engine.commands.rows import keys, keyword_keys, row
+from kiwi_engine.commands.sorted_sets.algebra import store_result
 from kiwi_engine.errors import ReplyError
 from kiwi_engine.keyspace.geo.search import Found, search
-from kiwi_engine.keyspace.sorted_sets.opening import (
-    AnySortedSet,
-    open_sorted_set,
-    replace_sorted_set,
-)
-from kiwi_engine.resp.reply import ZERO, array, bulk, bulk_array
+from kiwi_engine.keyspace.sorted_sets.opening import AnySortedSet, open_sorted_set
+from kiwi_engine.resp.reply import array, bulk, bulk_array
 from kiwi_engine.resp.reply import integer as integer_reply
 
 
@@ -40,7 +37,7 @@ def geosearchstore(context: Context, arguments: list[bytes]) -> bytes:
     read_options(query, Dialect.SEARCH_STORE, arguments[3:])
     check_result(query, "GEOSEARCHSTORE")
     check_shape(query, arguments[0])
-    return _answer(context, query)
+    return _answer(context, query, b"geosearchstore")
 
 
 def georadius(context: Context, arguments: list[bytes]) -> bytes:
@@ -78,12 +75,13 @@ def _around_member(context: Context, arguments: list[bytes], dialect: Dialect) -
     return _answer(context, query)
 
 
-def _answer(context: Context, query: Query) -> bytes:
+def _answer(context: Context, query: Query, event: bytes = b"georadiusstore") -> bytes:
+    """The reply; `event` is how Redis calls it if the result is stored."""
     if query.takes_any and not query.count:
         raise ReplyError("ERR the ANY argument requires COUNT argument")
     found = [] if query.elements is None else _found(query, query.elements)
     if query.store_key is not None:
-        return _store(context, query, query.store_key, found)
+        return _store(context, query, query.store_key, found, event)
     if not query.detail_count:
         return bulk_array([each.member for each in found])
     return array([_described(context, query, each) for each in found])
@@ -109,15 +107,12 @@ def _described(context: Context, query: Query, found: Found) -> bytes:
     return array(parts)
 
 
-def _store(context: Context, query: Query, key: bytes, found: list[Found]) -> bytes:
-    if not found:
-        context.db.delete(key, context.now_ms)
-        return ZERO
+def _store(context: Context, query: Query, key: bytes, found: list[Found], event: bytes) -> bytes:
     elements = [
         (each.member, each.metres / query.unit_metres if query.stores_distance else each.score)
         for each in found
     ]
-    return integer_reply(replace_sorted_set(context.db, key, elements))
+    return store_result(context, key, elements, event)
 
 
 _COMPLEXITY: Final = (

@@ -11,6 +11,7 @@ from kiwi_engine.commands.strings.long_double import LongDouble, parse_long_doub
 from kiwi_engine.errors import ReplyError
 from kiwi_engine.keyspace.hashes.opening import open_or_new
 from kiwi_engine.keyspace.numerals.integers import INTEGER_MAX, INTEGER_MIN
+from kiwi_engine.keyspace.observation import HASH
 from kiwi_engine.resp.reply import bulk
 
 _KEY: Final = (keys("RW access update"),)
@@ -27,6 +28,7 @@ def hincrby(context: Context, arguments: list[bytes]) -> bytes:
     text = b"%d" % total
     found.update(field, text)
     found.save()
+    context.changed(key, HASH, b"hincrby")
     return b":%b\r\n" % text
 
 
@@ -44,6 +46,7 @@ def hincrbyfloat(context: Context, arguments: list[bytes]) -> bytes:
     text = total.human_text()
     found.update(field, text)
     found.save()
+    context.changed(key, HASH, b"hincrbyfloat")
     return bulk(text)
 
 

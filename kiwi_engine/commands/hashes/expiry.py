@@ -24,6 +24,7 @@ from kiwi_engine.commands.table import Command, Handler
 from kiwi_engine.errors import ReplyError
 from kiwi_engine.keyspace.hashes.opening import Hash, open_hash
 from kiwi_engine.keyspace.numerals.integers import INTEGER_MAX
+from kiwi_engine.keyspace.observation import HASH
 from kiwi_engine.resp.reply import array
 from kiwi_engine.resp.reply import integer as integer_reply
 
@@ -63,7 +64,13 @@ def _expire_handler(command: str, unit: Unit) -> Handler:
             found.set_deadline(field, deadline_ms)
             return _DONE
 
-        return _change_each(found, fields, change)
+        outcomes = _change_each(found, fields, change)
+        if found is not None:
+            if _DELETED in outcomes:
+                context.shrunk(arguments[1], HASH, b"hdel", found.stored_count)
+            elif _DONE in outcomes:
+                context.changed(arguments[1], HASH, b"hexpire")
+        return _outcomes_reply(outcomes)
 
     return handler
 
@@ -78,19 +85,26 @@ def hpersist(context: Context, arguments: list[bytes]) -> bytes:
         found.set_deadline(field, 0)
         return _DONE
 
-    return _change_each(found, _fields(arguments), change)
+    outcomes = _change_each(found, _fields(arguments), change)
+    if _DONE in outcomes:
+        context.changed(arguments[1], HASH, b"hpersist")
+    return _outcomes_reply(outcomes)
 
 
 def _change_each(
     found: Hash | None, fields: list[bytes], change: Callable[[Hash, bytes], int]
-) -> bytes:
-    """Change each of `fields` and reply what became of it."""
+) -> list[int]:
+    """Change each of `fields`; what became of it."""
     if found is None:
-        return array([integer_reply(_NO_FIELD)] * len(fields))
+        return [_NO_FIELD] * len(fields)
     found.prefetch(fields)
     outcomes = [change(found, field) for field in fields]
     if any(outcome in (_DONE, _DELETED) for outcome in outcomes):
         found.save()
+    return outcomes
+
+
+def _outcomes_reply(outcomes: list[int]) -> bytes:
     return array([integer_reply(outcome) for outcome in outcomes])
 
 

@@ -8,6 +8,7 @@ from kiwi_engine.commands.context import Context
 from kiwi_engine.commands.errors import wrong_arity
 from kiwi_engine.commands.rows import keys, row
 from kiwi_engine.keyspace.hashes.opening import open_hash, open_or_new
+from kiwi_engine.keyspace.observation import HASH
 from kiwi_engine.resp.reply import EMPTY_ARRAY, OK, ONE, ZERO, array, bulk, bulk_array, mapping
 from kiwi_engine.resp.reply import integer as integer_reply
 
@@ -31,6 +32,8 @@ def _set_pairs(context: Context, arguments: list[bytes], command: str) -> int:
     found.prefetch(fields)
     created = sum(map(found.set, fields, arguments[3::2]))
     found.save()
+    if context.observer is not None:
+        context.changed(arguments[1], HASH, b"hset")
     return created
 
 
@@ -42,6 +45,7 @@ def hsetnx(context: Context, arguments: list[bytes]) -> bytes:
     found.expect(1)
     found.set(field, value)
     found.save()
+    context.changed(key, HASH, b"hset")
     return ONE
 
 
@@ -86,6 +90,7 @@ def hdel(context: Context, arguments: list[bytes]) -> bytes:
     deleted = sum(map(found.delete, fields))
     if deleted:
         found.save()
+        context.shrunk(arguments[1], HASH, b"hdel", found.stored_count)
     return integer_reply(deleted)
 
 

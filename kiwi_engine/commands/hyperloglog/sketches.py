@@ -15,6 +15,7 @@ from kiwi_engine.errors import ReplyError
 from kiwi_engine.keyspace.hyperloglog import registers
 from kiwi_engine.keyspace.hyperloglog import sketch as sketches
 from kiwi_engine.keyspace.hyperloglog.sparse import CorruptRunsError
+from kiwi_engine.keyspace.observation import SILENT, STRING
 from kiwi_engine.resp.reply import OK, ONE, ZERO, array, bulk, simple
 from kiwi_engine.resp.reply import integer as integer_reply
 
@@ -39,6 +40,7 @@ def pfadd(context: Context, arguments: list[bytes]) -> bytes:
     if changed is None and stored is not None:
         return ZERO
     context.db.update(key, changed or value, deadline_ms)
+    context.changed(key, STRING, b"pfadd")
     return ONE
 
 
@@ -55,6 +57,7 @@ def pfcount(context: Context, arguments: list[bytes]) -> bytes:
         cardinality = registers.estimate(_registers(value))
         if context.keyspace.expiry.may_write:
             context.db.update(key, sketches.with_cardinality(value, cardinality), deadline_ms)
+            context.changed(key, SILENT, b"")
     return _cardinality_reply(cardinality)
 
 
@@ -75,6 +78,7 @@ def pfmerge(context: Context, arguments: list[bytes]) -> bytes:
         context.keyspace.limits.hll_sparse_max_bytes,
     )
     context.db.update(target, merged, deadline_ms)
+    context.changed(target, STRING, b"pfadd")
     return OK
 
 

@@ -16,6 +16,7 @@ from kiwi_engine.commands.rows import keys, row
 from kiwi_engine.errors import ReplyError
 from kiwi_engine.keyspace.lists.opening import open_list
 from kiwi_engine.keyspace.numerals.integers import INTEGER_MAX
+from kiwi_engine.keyspace.observation import LIST
 from kiwi_engine.resp import reply
 from kiwi_engine.resp.reply import OK, ZERO
 
@@ -31,6 +32,7 @@ def lset(context: Context, arguments: list[bytes]) -> bytes:
         raise ReplyError("ERR index out of range")
     found.set(index, arguments[3])
     found.save()
+    context.changed(arguments[1], LIST, b"lset")
     return OK
 
 
@@ -47,6 +49,7 @@ def linsert(context: Context, arguments: list[bytes]) -> bytes:
         return reply.integer(-1)
     found.insert(index + behind, element)
     found.save()
+    context.changed(key, LIST, b"linsert")
     return reply.integer(found.count)
 
 
@@ -58,6 +61,7 @@ def lrem(context: Context, arguments: list[bytes]) -> bytes:
     removed = found.remove(arguments[3], abs(limit) or found.count, reverse=limit < 0)
     if removed:
         found.save()
+        context.shrunk(arguments[1], LIST, b"lrem", found.count)
     return reply.integer(removed)
 
 
@@ -67,6 +71,7 @@ def ltrim(context: Context, arguments: list[bytes]) -> bytes:
     if found is not None:
         found.trim(*bounds(first, last, found.count))
         found.save()
+        context.shrunk(arguments[1], LIST, b"ltrim", found.count)
     return OK
 
 

@@ -11,6 +11,7 @@ from kiwi_engine.commands.rows import keys, row
 from kiwi_engine.errors import ReplyError
 from kiwi_engine.keyspace.lists.opening import AnyList, new_list, open_list
 from kiwi_engine.keyspace.numerals.integers import INTEGER_MAX
+from kiwi_engine.keyspace.observation import LIST
 from kiwi_engine.resp import reply
 from kiwi_engine.resp.reply import EMPTY_ARRAY, ZERO, bulk, bulk_array
 
@@ -34,7 +35,19 @@ def _push(context: Context, arguments: list[bytes], *, at_head: bool) -> bytes:
     found = open_list(db, key, context.now_ms) or new_list(db, key)
     found.push(arguments[2:], at_head=at_head)
     found.save()
+    if context.observer is not None:
+        context.changed(key, LIST, push_event(at_head=at_head))
     return reply.integer(found.count)
+
+
+def push_event(*, at_head: bool) -> bytes:
+    """What Redis calls a push to one end."""
+    return b"lpush" if at_head else b"rpush"
+
+
+def pop_event(*, at_head: bool) -> bytes:
+    """What Redis calls a pop from one end."""
+    return b"lpop" if at_head else b"rpop"
 
 
 def lpushx(context: Context, arguments: list[bytes]) -> bytes:
@@ -51,6 +64,7 @@ def _push_if_present(context: Context, arguments: list[bytes], *, at_head: bool)
         return ZERO
     found.push(arguments[2:], at_head=at_head)
     found.save()
+    context.changed(arguments[1], LIST, push_event(at_head=at_head))
     return reply.integer(found.count)
 
 
@@ -70,6 +84,8 @@ def _pop(context: Context, arguments: list[bytes], *, at_head: bool) -> bytes:
         return context.null
     (element,) = found.pop(1, at_head=at_head)
     found.save()
+    if context.observer is not None:
+        context.shrunk(arguments[1], LIST, pop_event(at_head=at_head), found.count)
     return b"$%d\r\n%b\r\n" % (len(element), element)
 
 
@@ -80,13 +96,18 @@ def _pop_many(context: Context, arguments: list[bytes], *, at_head: bool) -> byt
     found = open_list(context.db, arguments[1], context.now_ms)
     if found is None:
         return reply.null_array(context.resp3)
-    return bulk_array(pop_up_to(found, count, at_head=at_head)) if count else EMPTY_ARRAY
+    if not count:
+        return EMPTY_ARRAY
+    return bulk_array(pop_up_to(context, arguments[1], found, count, at_head=at_head))
 
 
-def pop_up_to(found: AnyList, count: int, *, at_head: bool) -> list[bytes]:
+def pop_up_to(
+    context: Context, key: bytes, found: AnyList, count: int, *, at_head: bool
+) -> list[bytes]:
     """Take at most `count` elements, 1 or more, from one end, and save what is left."""
     popped = found.pop(min(count, found.count), at_head=at_head)
     found.save()
+    context.shrunk(key, LIST, pop_event(at_head=at_head), found.count)
     return popped
 
 

@@ -6,10 +6,11 @@ from typing import Final, NamedTuple
 
 from kiwi_engine.commands.arguments import integer_between, syntax_error
 from kiwi_engine.commands.context import Context
-from kiwi_engine.commands.lists.ends import pop_up_to
+from kiwi_engine.commands.lists.ends import pop_event, pop_up_to, push_event
 from kiwi_engine.commands.rows import counted_keys, keys, row
 from kiwi_engine.keyspace.lists.opening import new_list, open_list
 from kiwi_engine.keyspace.numerals.integers import INTEGER_MAX
+from kiwi_engine.keyspace.observation import LIST
 from kiwi_engine.resp import reply
 from kiwi_engine.resp.reply import bulk, bulk_array
 
@@ -52,6 +53,8 @@ def move(
     target.save()
     if target is not origin:
         origin.save()
+    context.changed(destination, LIST, push_event(at_head=to_head))
+    context.shrunk(source, LIST, pop_event(at_head=from_head), origin.count)
     return element
 
 
@@ -86,7 +89,7 @@ def lmpop(context: Context, arguments: list[bytes]) -> bytes:
     for key in choice.keys:
         found = open_list(context.db, key, context.now_ms)
         if found is not None:
-            popped = pop_up_to(found, choice.limit, at_head=choice.at_head)
+            popped = pop_up_to(context, key, found, choice.limit, at_head=choice.at_head)
             return reply.array((bulk(key), bulk_array(popped)))
     return reply.null_array(context.resp3)
 

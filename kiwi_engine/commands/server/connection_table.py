@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from kiwi_engine.commands.rows import implied_categories
+from kiwi_engine.commands.server import tracking_table, waiting_table
 from kiwi_engine.commands.table import Command
 
 _LOOKUP: Final = "O(N), N being the number of commands asked for"
@@ -313,7 +314,7 @@ TABLE: Final = (
         "2.4.0",
         complexity="Depends on the subcommand",
         in_connection_category=False,
-        subcommands=_CLIENT,
+        subcommands=(*_CLIENT, *tracking_table.CLIENT, *waiting_table.CLIENT),
     ),
     _row(
         "command",

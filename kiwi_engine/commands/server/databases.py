@@ -30,6 +30,8 @@ def _flush(context: Context, arguments: list[bytes], indexes: Iterable[int]) -> 
     if len(words) > 1 or not set(words) <= {b"sync", b"async"}:
         syntax_error()
     context.keyspace.flush(indexes)
+    if context.observer is not None:
+        context.observer.flushed(indexes)
     return OK
 
 
@@ -40,6 +42,8 @@ def swapdb(context: Context, arguments: list[bytes]) -> bytes:
     if not (0 <= first < count and 0 <= second < count):
         raise ReplyError("ERR DB index is out of range")
     context.keyspace.swap(first, second)
+    if context.observer is not None and first != second:
+        context.observer.flushed((first, second))
     return OK
 
 

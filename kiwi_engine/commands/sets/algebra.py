@@ -12,6 +12,7 @@ from kiwi_engine.commands.rows import counted_keys, keys, row
 from kiwi_engine.commands.table import Command, Handler
 from kiwi_engine.errors import ReplyError
 from kiwi_engine.keyspace.numerals.integers import INTEGER_MAX
+from kiwi_engine.keyspace.observation import SET
 from kiwi_engine.keyspace.sets import algebra as set_algebra
 from kiwi_engine.keyspace.sets.opening import AnySet, open_set, replace_set
 from kiwi_engine.keyspace.spread.roots import INTSET, LISTPACK
@@ -53,17 +54,19 @@ def _reply_handler(operation: Operation) -> Handler:
     return handler
 
 
-def _store_handler(operation: Operation) -> Handler:
+def _store_handler(operation: Operation, event: bytes) -> Handler:
     def handler(context: Context, arguments: list[bytes]) -> bytes:
         target = arguments[1]
         sets = _open_all(context, arguments[2:])
         members = list(operation(sets))
         if not members:
-            context.db.delete(target, context.now_ms)
+            context.delete(target)
             return ZERO
         first_encoding = _first_encoding(operation, sets)
         ordered, encoding = set_algebra.stored_result(context.db, members, first_encoding)
+        context.overwrites(target)
         replace_set(context.db, target, ordered, encoding)
+        context.changed(target, SET, event)
         return integer(len(members))
 
     return handler
@@ -113,7 +116,7 @@ def _store_row(
     name: str, operation: Operation, flags: str, complexity: str, summary: str
 ) -> Command:
     return row(
-        name, -3, "write denyoom", _store_handler(operation),
+        name, -3, "write denyoom", _store_handler(operation, name.encode()),
         summary=summary, since="1.0.0", group="set", categories="set", complexity=complexity,
         syntax="destination key [key ...]",
         keys=(keys(flags), keys("RO access", first=2, last=-1)),

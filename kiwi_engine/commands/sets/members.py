@@ -7,6 +7,7 @@ from typing import Final
 from kiwi_engine.commands.context import Context
 from kiwi_engine.commands.generic.scan import parse_cursor, parse_element_scan
 from kiwi_engine.commands.rows import keys, row
+from kiwi_engine.keyspace.observation import SET
 from kiwi_engine.keyspace.sets.opening import new_set, open_set
 from kiwi_engine.resp.reply import ONE, ZERO, array, bulk, bulk_array, integer, set_of
 
@@ -25,6 +26,8 @@ def sadd(context: Context, arguments: list[bytes]) -> bytes:
     added = found.add_all(members)
     if added or found.root.encoding != encoding:
         found.save()
+    if added and context.observer is not None:
+        context.changed(key, SET, b"sadd")
     return integer(added)
 
 
@@ -35,6 +38,7 @@ def srem(context: Context, arguments: list[bytes]) -> bytes:
     removed = found.remove_all(arguments[2:])
     if removed:
         found.save()
+        context.shrunk(arguments[1], SET, b"srem", found.count)
     return integer(removed)
 
 
@@ -72,10 +76,12 @@ def smove(context: Context, arguments: list[bytes]) -> bytes:
     if not source.remove(member):
         return ZERO
     source.save()
+    context.shrunk(source_key, SET, b"srem", source.count)
     if target is None:
         target = new_set(context.db, target_key, member, 1)
     if target.add(member):
         target.save()
+        context.changed(target_key, SET, b"sadd")
     return ONE
 
 

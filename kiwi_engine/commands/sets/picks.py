@@ -8,6 +8,7 @@ from kiwi_engine.commands.arguments import check_picks, integer_between, syntax_
 from kiwi_engine.commands.context import Context
 from kiwi_engine.commands.rows import keys, row
 from kiwi_engine.keyspace.numerals.integers import INTEGER_MAX
+from kiwi_engine.keyspace.observation import SET
 from kiwi_engine.keyspace.sets.encoding import is_made_anew, made_anew
 from kiwi_engine.keyspace.sets.opening import open_set
 from kiwi_engine.resp.reply import EMPTY_ARRAY, bulk, bulk_array, set_of
@@ -26,6 +27,7 @@ def spop(context: Context, arguments: list[bytes]) -> bytes:
     member = found.pick(context.keyspace.random)
     found.remove(member)
     found.save()
+    context.shrunk(arguments[1], SET, b"spop", found.count)
     return bulk(member)
 
 
@@ -37,6 +39,7 @@ def _pop_many(context: Context, key: bytes, count_text: bytes) -> bytes:
     if count >= found.count:
         members = found.in_reply_order()
         context.db.drop(key, found.root)
+        context.shrunk(key, SET, b"spop", 0)
     else:
         members = found.sample(count, context.keyspace.random)
         found.remove_all(members)
@@ -44,6 +47,7 @@ def _pop_many(context: Context, key: bytes, count_text: bytes) -> bytes:
         if is_made_anew(root.encoding, count, found.count, limits):
             root.encoding = made_anew(found.in_reply_order(), limits)
         found.save()
+        context.changed(key, SET, b"spop")
     return set_of(context.resp3, list(map(bulk, members)))
 
 

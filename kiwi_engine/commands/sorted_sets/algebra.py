@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -14,6 +14,7 @@ from kiwi_engine.commands.sorted_sets.words import elements_reply, parse_score
 from kiwi_engine.commands.table import Command, Handler
 from kiwi_engine.errors import ReplyError
 from kiwi_engine.keyspace.numerals.integers import INTEGER_MAX
+from kiwi_engine.keyspace.observation import SORTED_SET
 from kiwi_engine.keyspace.sorted_sets.algebra import (
     Aggregate,
     Input,
@@ -160,12 +161,22 @@ def _reply_handler(name: str, combine: Combine, read_options: ReadOptions) -> Ha
 def _store_handler(name: str, combine: Combine, read_options: ReadOptions) -> Handler:
     def handler(context: Context, arguments: list[bytes]) -> bytes:
         operands = _operands(context, arguments, 2, name, read_options)
-        count = replace_sorted_set(context.db, arguments[1], combine(operands))
-        if not count:
-            context.db.delete(arguments[1], context.now_ms)
-        return integer(count)
+        return store_result(context, arguments[1], combine(operands), name.encode())
 
     return handler
+
+
+def store_result(
+    context: Context, target: bytes, elements: Iterable[Element], event: bytes
+) -> bytes:
+    """Replace what is at `target` by a sorted set, or remove it if that is empty; its size."""
+    context.overwrites(target)
+    count = replace_sorted_set(context.db, target, elements)
+    if count:
+        context.changed(target, SORTED_SET, event)
+    else:
+        context.delete(target)
+    return integer(count)
 
 
 def zintercard(context: Context, arguments: list[bytes]) -> bytes:

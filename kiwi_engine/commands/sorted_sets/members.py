@@ -17,6 +17,7 @@ from kiwi_engine.commands.sorted_sets.words import (
     score_reply,
 )
 from kiwi_engine.errors import ReplyError
+from kiwi_engine.keyspace.observation import SORTED_SET
 from kiwi_engine.keyspace.sorted_sets.opening import AnySortedSet, new_sorted_set, open_sorted_set
 from kiwi_engine.keyspace.sorted_sets.score_order import Range
 from kiwi_engine.resp.reply import ZERO, array, integer, null_array
@@ -99,6 +100,8 @@ def _add(
             updated += 1
     if added or updated:
         found.save()
+        if context.observer is not None:
+            context.changed(key, SORTED_SET, b"zincr" if b"incr" in options else b"zadd")
     return Changes(added, updated, result)
 
 
@@ -128,6 +131,7 @@ def zrem(context: Context, arguments: list[bytes]) -> bytes:
             removed += 1
     if removed:
         found.save()
+        context.shrunk(arguments[1], SORTED_SET, b"zrem", found.count)
     return integer(removed)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from kiwi_engine.commands.arguments import check_picks, integer_between, syntax_error
 from kiwi_engine.commands.context import Context
@@ -12,7 +12,9 @@ from kiwi_engine.commands.sorted_sets.words import elements_reply, flat_reply, n
 from kiwi_engine.errors import ReplyError
 from kiwi_engine.keyspace.numerals.doubles import double_text, long_double_text
 from kiwi_engine.keyspace.numerals.integers import INTEGER_MAX
-from kiwi_engine.keyspace.sorted_sets.opening import open_sorted_set
+from kiwi_engine.keyspace.observation import SORTED_SET
+from kiwi_engine.keyspace.sorted_sets.opening import AnySortedSet, open_sorted_set
+from kiwi_engine.keyspace.sorted_sets.spread import Element
 from kiwi_engine.keyspace.spread.roots import LISTPACK
 from kiwi_engine.resp.reply import EMPTY_ARRAY, array, bulk, bulk_array, null_array
 
@@ -38,30 +40,52 @@ def _pop(context: Context, arguments: list[bytes], *, is_last: bool) -> bytes:
     found = open_sorted_set(context.db, arguments[1], context.now_ms)
     if found is None or not count:
         return EMPTY_ARRAY
-    popped = found.pop(count, is_last=is_last)
-    found.save()
+    popped = pop_up_to(context, arguments[1], found, count, is_last=is_last)
     # One alone is never a pair, as it was before there were counts.
     return (nested_reply if context.resp3 and is_counted else flat_reply)(context.resp3, popped)
 
 
-def zmpop(context: Context, arguments: list[bytes]) -> bytes:
+def pop_up_to(
+    context: Context, key: bytes, found: AnySortedSet, count: int, *, is_last: bool
+) -> list[Element]:
+    """Take at most `count` elements, 1 or more, from one end, and save what is left."""
+    popped = found.pop(count, is_last=is_last)
+    found.save()
+    context.shrunk(key, SORTED_SET, b"zpopmax" if is_last else b"zpopmin", found.count)
+    return popped
+
+
+class Choice(NamedTuple):
+    """What ZMPOP was asked for."""
+
+    keys: list[bytes]
+    is_last: bool
+    limit: int
+
+
+def parse_choice(words: list[bytes]) -> Choice:
+    """`numkeys key [key ...] <MIN | MAX> [COUNT count]`."""
     message = "ERR numkeys should be greater than 0"
-    key_count = integer_between(arguments[1], 1, INTEGER_MAX, message)
-    names, words = arguments[2 : 2 + key_count], arguments[2 + key_count :]
-    if not words or words[0].lower() not in (b"min", b"max"):
+    key_count = integer_between(words[0], 1, INTEGER_MAX, message)
+    names, options = words[1 : 1 + key_count], words[1 + key_count :]
+    if not options or options[0].lower() not in (b"min", b"max"):
         syntax_error()
-    count = 1
-    if len(words) > 1:
-        if words[1].lower() != b"count" or len(words) == 2:
+    limit = 1
+    if len(options) > 1:
+        if options[1].lower() != b"count" or len(options) == 2:
             syntax_error()
-        count = integer_between(words[2], 1, INTEGER_MAX, "ERR count should be greater than 0")
-        if len(words) > 3:
+        limit = integer_between(options[2], 1, INTEGER_MAX, "ERR count should be greater than 0")
+        if len(options) > 3:
             syntax_error()
-    for key in names:
+    return Choice(names, options[0].lower() == b"max", limit)
+
+
+def zmpop(context: Context, arguments: list[bytes]) -> bytes:
+    choice = parse_choice(arguments[1:])
+    for key in choice.keys:
         found = open_sorted_set(context.db, key, context.now_ms)
         if found is not None:
-            popped = found.pop(count, is_last=words[0].lower() == b"max")
-            found.save()
+            popped = pop_up_to(context, key, found, choice.limit, is_last=choice.is_last)
             return array([bulk(key), nested_reply(context.resp3, popped)])
     return null_array(context.resp3)
 

@@ -10,6 +10,7 @@ from kiwi_engine.commands.arguments import integer as parse_integer
 from kiwi_engine.commands.arguments import syntax_error
 from kiwi_engine.commands.context import Context
 from kiwi_engine.commands.rows import keys, row
+from kiwi_engine.commands.sorted_sets.algebra import store_result
 from kiwi_engine.commands.sorted_sets.words import (
     elements_reply,
     parse_lex_range,
@@ -17,11 +18,8 @@ from kiwi_engine.commands.sorted_sets.words import (
 )
 from kiwi_engine.commands.table import Command, Handler
 from kiwi_engine.errors import ReplyError
-from kiwi_engine.keyspace.sorted_sets.opening import (
-    AnySortedSet,
-    open_sorted_set,
-    replace_sorted_set,
-)
+from kiwi_engine.keyspace.observation import SORTED_SET
+from kiwi_engine.keyspace.sorted_sets.opening import AnySortedSet, open_sorted_set
 from kiwi_engine.keyspace.sorted_sets.score_order import Range
 from kiwi_engine.keyspace.sorted_sets.spread import Element
 from kiwi_engine.resp.reply import EMPTY_ARRAY, ZERO, integer
@@ -154,27 +152,26 @@ def zrangestore(context: Context, arguments: list[bytes]) -> bytes:
     _, target_key, source_key = arguments[:3]
     selection = _selection(_Options(None, None, may_have_scores=False), arguments[3:])
     found = open_sorted_set(context.db, source_key, context.now_ms)
-    count = 0
-    if found is not None:
-        count = replace_sorted_set(context.db, target_key, selection.of(found))
-    if not count:
-        context.db.delete(target_key, context.now_ms)
-    return integer(count)
+    elements = () if found is None else selection.of(found)
+    return store_result(context, target_key, elements, b"zrangestore")
 
 
 def zremrangebyrank(context: Context, arguments: list[bytes]) -> bytes:
-    return _remove(context, arguments[1], Indexes(*map(parse_integer, arguments[2:])))
+    indexes = Indexes(*map(parse_integer, arguments[2:]))
+    return _remove(context, arguments[1], indexes, b"zremrangebyrank")
 
 
 def zremrangebyscore(context: Context, arguments: list[bytes]) -> bytes:
-    return _remove(context, arguments[1], parse_score_range(arguments[2], arguments[3]))
+    wanted = parse_score_range(arguments[2], arguments[3])
+    return _remove(context, arguments[1], wanted, b"zremrangebyscore")
 
 
 def zremrangebylex(context: Context, arguments: list[bytes]) -> bytes:
-    return _remove(context, arguments[1], parse_lex_range(arguments[2], arguments[3]))
+    wanted = parse_lex_range(arguments[2], arguments[3])
+    return _remove(context, arguments[1], wanted, b"zremrangebylex")
 
 
-def _remove(context: Context, key: bytes, wanted: Indexes | Range) -> bytes:
+def _remove(context: Context, key: bytes, wanted: Indexes | Range, event: bytes) -> bytes:
     found = open_sorted_set(context.db, key, context.now_ms)
     if found is None:
         return ZERO
@@ -184,6 +181,7 @@ def _remove(context: Context, key: bytes, wanted: Indexes | Range) -> bytes:
         removed = found.remove_within(wanted)
     if removed:
         found.save()
+        context.shrunk(key, SORTED_SET, event, found.count)
     return integer(removed)
 
 

@@ -22,6 +22,8 @@ from kiwi_engine.keyspace.streams.groups import ConsumerGroup
 from kiwi_engine.keyspace.streams.stream import Entry, Stream
 from kiwi_engine.resp.reply import bulk_array
 
+# The event of a new consumer, whatever command made it.
+CONSUMER_CREATED: Final = b"xgroup-createconsumer"
 _INVALID_ID: Final = "ERR Invalid stream ID specified as stream command argument"
 _ID_TEXT_MAX: Final = 127
 # What C's strtoull reads as a whole; Redis falls back on it where a number is not canonical.
@@ -94,9 +96,14 @@ def _c_string(text: bytes) -> bytes:
     return text.partition(b"\x00")[0]
 
 
+def id_text(entry_id: int) -> bytes:
+    """An ID as it is written."""
+    return b"%d-%d" % (entry_id >> SEQUENCE_BITS, entry_id & SEQUENCE_MAX)
+
+
 def id_reply(entry_id: int) -> bytes:
     """An ID as a reply."""
-    text = b"%d-%d" % (entry_id >> SEQUENCE_BITS, entry_id & SEQUENCE_MAX)
+    text = id_text(entry_id)
     return b"$%d\r\n%b\r\n" % (len(text), text)
 
 

@@ -9,6 +9,7 @@ from kiwi_engine.commands.arguments import integer, integer_between, syntax_erro
 from kiwi_engine.commands.context import Context
 from kiwi_engine.commands.rows import keys, row
 from kiwi_engine.commands.streams.arguments import (
+    CONSUMER_CREATED,
     entry_reply,
     existing_group,
     id_reply,
@@ -18,6 +19,7 @@ from kiwi_engine.commands.streams.arguments import (
 )
 from kiwi_engine.errors import ReplyError
 from kiwi_engine.keyspace.numerals.integers import INTEGER_MAX
+from kiwi_engine.keyspace.observation import STREAM
 from kiwi_engine.keyspace.streams.format import Pending
 from kiwi_engine.keyspace.streams.groups import Consumer, ConsumerGroup
 from kiwi_engine.keyspace.streams.stream import Stream
@@ -85,6 +87,7 @@ def xclaim(context: Context, words: list[bytes]) -> bytes:
     idle_min_ms = max(0, integer(words[4], "ERR Invalid min-idle-time argument for XCLAIM"))
     entry_ids, claim = _parse_claim(words, idle_min_ms, context.now_ms)
     group.last_id = max(group.last_id, claim.last_id)
+    is_new = group.consumer(words[3]) is None
     claimer = _Claimer(context, stream, group, words[3], claim)
     parts = []
     for entry_id in entry_ids:
@@ -96,6 +99,8 @@ def xclaim(context: Context, words: list[bytes]) -> bytes:
         if reply is not None:
             parts.append(reply)
     group.save()
+    if is_new:
+        context.noted(words[1], STREAM, CONSUMER_CREATED)
     return array(parts)
 
 
@@ -146,6 +151,7 @@ def xautoclaim(context: Context, words: list[bytes]) -> bytes:
     count, only_ids = _parse_autoclaim_options(words)
     stream, group = existing_group(context, words[1], words[2])
     claim = Claim(idle_min_ms, context.now_ms, only_ids=only_ids)
+    is_new = group.consumer(words[3]) is None
     claimer = _Claimer(context, stream, group, words[3], claim)
     taken: list[bytes] = []
     deleted: list[bytes] = []
@@ -162,6 +168,8 @@ def xautoclaim(context: Context, words: list[bytes]) -> bytes:
             break
     cursor = next((pending.entry_id for pending in candidates), 0)
     group.save()
+    if is_new:
+        context.noted(words[1], STREAM, CONSUMER_CREATED)
     return array([id_reply(cursor), array(taken), array(deleted)])
 
 

@@ -18,6 +18,7 @@ from kiwi_engine.commands.streams.arguments import (
 )
 from kiwi_engine.commands.streams.options import PLAIN, NewId, parse_options
 from kiwi_engine.errors import ReplyError
+from kiwi_engine.keyspace.observation import STREAM
 from kiwi_engine.keyspace.streams.format import (
     ID_MAX,
     SEQUENCE_BITS,
@@ -59,9 +60,11 @@ def xadd(context: Context, words: list[bytes]) -> bytes:
     if entry_id is None:
         entry_id = stream.next_id(context.now_ms)
     stream.add(entry_id, packed)
-    if options.trim is not None:
-        stream.trim(options.trim)
+    trimmed = 0 if options.trim is None else stream.trim(options.trim)
     stream.save()
+    context.changed(words[1], STREAM, b"xadd")
+    if trimmed:
+        context.changed(words[1], STREAM, b"xtrim")
     return id_reply(entry_id)
 
 
@@ -111,6 +114,7 @@ def xdel(context: Context, words: list[bytes]) -> bytes:
     count = stream.delete([parse_id(word) for word in words[2:]])
     if count:
         stream.save()
+        context.changed(words[1], STREAM, b"xdel")
     return integer_reply(count)
 
 
@@ -123,6 +127,7 @@ def xtrim(context: Context, words: list[bytes]) -> bytes:
     count = stream.trim(trim)
     if count:
         stream.save()
+        context.changed(words[1], STREAM, b"xtrim")
     return integer_reply(count)
 
 
@@ -148,6 +153,7 @@ def xsetid(context: Context, words: list[bytes]) -> bytes:
     stream.added = stream.added if added is None else added
     stream.max_deleted_id = max_deleted_id or stream.max_deleted_id
     stream.save()
+    context.noted(words[1], STREAM, b"xsetid")
     return OK
 
 

@@ -11,6 +11,7 @@ from kiwi_engine.commands.containers import container_handler, help_reply
 from kiwi_engine.commands.context import Context
 from kiwi_engine.commands.rows import keys, row
 from kiwi_engine.commands.streams.arguments import (
+    CONSUMER_CREATED,
     existing_group,
     group_of,
     id_reply,
@@ -22,6 +23,7 @@ from kiwi_engine.commands.streams.arguments import (
     wrong_subcommand,
 )
 from kiwi_engine.errors import ReplyError
+from kiwi_engine.keyspace.observation import SILENT, STREAM
 from kiwi_engine.keyspace.streams.format import UNKNOWN_COUNT, Pending
 from kiwi_engine.keyspace.streams.groups import ConsumerGroup
 from kiwi_engine.keyspace.streams.stream import Stream
@@ -54,10 +56,12 @@ def create(context: Context, words: list[bytes]) -> bytes:
     if stream is None:
         stream = Stream.create(context.db, key)
         stream.save()
+        context.changed(key, SILENT, b"")
     elif ConsumerGroup.open(stream, name) is not None:
         raise ReplyError("BUSYGROUP Consumer Group name already exists")
     last_id = stream.last_id if last_id is None else last_id
     ConsumerGroup.create(stream, name, last_id, options.entries_read).save()
+    context.noted(key, STREAM, b"xgroup-create")
     return OK
 
 
@@ -70,6 +74,7 @@ def setid(context: Context, words: list[bytes]) -> bytes:
     group.last_id = stream.last_id if words[4] == b"$" else parse_open_id(words[4])
     group.entries_read = options.entries_read
     group.save()
+    context.noted(words[2], STREAM, b"xgroup-setid")
     return OK
 
 
@@ -79,6 +84,7 @@ def destroy(context: Context, words: list[bytes]) -> bytes:
     if group is None:
         return ZERO
     group.destroy()
+    context.noted(words[2], STREAM, b"xgroup-destroy")
     return ONE
 
 
@@ -88,6 +94,7 @@ def createconsumer(context: Context, words: list[bytes]) -> bytes:
         return ZERO
     group.create_consumer(words[4], context.now_ms)
     group.save()
+    context.noted(words[2], STREAM, CONSUMER_CREATED)
     return ONE
 
 
@@ -98,6 +105,7 @@ def delconsumer(context: Context, words: list[bytes]) -> bytes:
         return ZERO
     group.remove_consumer(consumer)
     group.save()
+    context.noted(words[2], STREAM, b"xgroup-delconsumer")
     return integer_reply(consumer.pending)
 
 

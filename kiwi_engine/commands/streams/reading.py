@@ -1,27 +1,32 @@
 """XREAD and XREADGROUP: what several streams have to tell from some IDs on (pure).
 
-Both find every mistake before they change anything. Here nobody waits: BLOCK answers at once, as
-inside of a transaction. Who waits asks again: XREAD with `read_now` and the positions of the first
-time, because `$` was the end of the stream then; XREADGROUP with its words, because `>` stays true.
+Both find every mistake before they change anything. With BLOCK they wait where they may. Who waits
+asks again: XREAD from the IDs that were the ends of the streams the first time, because `$` would
+be later ones by then; XREADGROUP with its words, because `>` stays true.
 """
 
 from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from kiwi_engine.commands.arguments import integer, syntax_error
+from kiwi_engine.commands.arguments import syntax_error
+from kiwi_engine.commands.blocking import WouldBlock
 from kiwi_engine.commands.context import Context
 from kiwi_engine.commands.rows import keyword_keys, row
 from kiwi_engine.commands.streams.arguments import (
+    CONSUMER_CREATED,
     entries_reply,
     entry_reply,
     existing_group,
     id_reply,
+    id_text,
     parse_count,
     parse_id,
 )
+from kiwi_engine.commands.timeouts import parse_milliseconds
 from kiwi_engine.errors import ReplyError
-from kiwi_engine.keyspace.numerals.integers import INTEGER_MAX
+from kiwi_engine.keyspace.encoding import STREAM_KIND
+from kiwi_engine.keyspace.observation import STREAM
 from kiwi_engine.keyspace.streams.format import ID_MAX, Pending
 from kiwi_engine.keyspace.streams.groups import Consumer
 from kiwi_engine.keyspace.streams.stream import Stream
@@ -61,7 +66,12 @@ def xread(context: Context, words: list[bytes]) -> bytes:
     request = _parse(words, context.now_ms, is_group=False)
     pairs = zip(request.keys, request.texts, strict=True)
     positions = [Position(key, _resolve(context, key, text)) for key, text in pairs]
-    return read_now(context, request, positions) or null_array(context.resp3)
+    found = _read_now(context, request, positions)
+    if found is not None or request.block_ms is None or not context.may_block:
+        return found or null_array(context.resp3)
+    again = words[: -len(positions)] + [id_text(after) for _, after in positions]
+    keys = tuple(request.keys)
+    raise WouldBlock(again, keys, STREAM_KIND, request.block_ms, null_array(context.resp3))
 
 
 def xreadgroup(context: Context, words: list[bytes]) -> bytes:
@@ -79,10 +89,22 @@ def xreadgroup(context: Context, words: list[bytes]) -> bytes:
         shown = delivery.unread() if after == UNREAD else delivery.history(after)
         if shown is not None:
             parts.append((key, shown))
-    return _by_key(context, parts) if parts else null_array(context.resp3)
+    if parts or request.block_ms is None or not context.may_block:
+        return _by_key(context, parts) if parts else null_array(context.resp3)
+    keys = tuple(request.keys)
+    raise WouldBlock(
+        words,
+        keys,
+        STREAM_KIND,
+        request.block_ms,
+        null_array(context.resp3),
+        unblocks_without_key=True,
+        # What is left for one consumer of the group is left for each of them.
+        alike=(request.group, keys),
+    )
 
 
-def read_now(context: Context, request: Request, positions: list[Position]) -> bytes | None:
+def _read_now(context: Context, request: Request, positions: list[Position]) -> bytes | None:
     """The entries of XREAD, or None if there are none now."""
     parts = []
     for key, after in positions:
@@ -108,6 +130,7 @@ class _Delivery:
     def __init__(self, context: Context, request: Request, key: bytes) -> None:
         self._context = context
         self._request = request
+        self._key = key
         self._now_ms = context.now_ms
         assert request.group is not None, "XREADGROUP has a group"
         self._stream, self._group = existing_group(
@@ -163,6 +186,9 @@ class _Delivery:
     def _save(self) -> None:
         self._consumer.seen_ms = self._now_ms
         self._group.save()
+        if self._is_new:
+            self._is_new = False
+            self._context.noted(self._key, STREAM, CONSUMER_CREATED)
 
 
 def _resolve(context: Context, key: bytes, text: bytes) -> int:
@@ -199,7 +225,7 @@ def _parse(words: list[bytes], now_ms: int, *, is_group: bool) -> Request:
         word, left = words[at].lower(), len(words) - 1 - at
         at += 1
         if word == b"block" and left:
-            block_ms = _timeout(words[at], now_ms)
+            block_ms = parse_milliseconds(words[at], now_ms)
             at += 1
         elif word == b"count" and left:
             count = parse_count(words[at])
@@ -239,16 +265,6 @@ def _check_is_group(option: str, is_group: bool) -> None:
         raise ReplyError(
             f"ERR The {option} option is only supported by XREADGROUP. You called XREAD instead."
         )
-
-
-def _timeout(text: bytes, now_ms: int) -> int:
-    """Milliseconds to wait at most; 0 is for ever."""
-    timeout_ms = integer(text, "ERR timeout is not an integer or out of range")
-    if timeout_ms < 0:
-        raise ReplyError("ERR timeout is negative")
-    if timeout_ms > INTEGER_MAX - now_ms:
-        raise ReplyError("ERR timeout is out of range")
-    return timeout_ms
 
 
 _COMPLEXITY: Final = "O(N), N being the number of entries returned"

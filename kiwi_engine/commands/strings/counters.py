@@ -10,6 +10,7 @@ from kiwi_engine.commands.rows import keys, row
 from kiwi_engine.commands.strings.long_double import LongDouble, parse_long_double
 from kiwi_engine.errors import ReplyError
 from kiwi_engine.keyspace.numerals.integers import INTEGER_MAX, INTEGER_MIN, to_integer
+from kiwi_engine.keyspace.observation import STRING
 from kiwi_engine.resp.reply import bulk
 
 _OVERFLOW: Final = "ERR increment or decrement would overflow"
@@ -49,6 +50,8 @@ def _add(context: Context, key: bytes, amount: int) -> bytes:
         raise ReplyError(_OVERFLOW)
     text = b"%d" % total
     db.update(key, text, deadline_ms)
+    if context.observer is not None:
+        context.changed(key, STRING, b"incrby")
     return b":%b\r\n" % text
 
 
@@ -61,6 +64,7 @@ def incrbyfloat(context: Context, arguments: list[bytes]) -> bytes:
         raise ReplyError(_NOT_FINITE)
     text = total.human_text()
     context.db.update(key, text, deadline_ms)
+    context.changed(key, STRING, b"incrbyfloat")
     return bulk(text)
 
 

@@ -38,6 +38,10 @@ class LongDouble(NamedTuple):
             return LongDouble(Fraction(0), is_finite=False)
         return _rounded(self.value + other.value)
 
+    def times(self, factor: int) -> LongDouble:
+        """The product, rounded; not finite where this is not, or where it is too large."""
+        return _rounded(self.value * factor) if self.is_finite else self
+
     def human_text(self) -> bytes:
         """17 decimals without the zeros at their end, as Redis stores and returns it."""
         scaled = round(self.value * 10**17)

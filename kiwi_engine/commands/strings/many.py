@@ -7,6 +7,7 @@ from typing import Final
 from kiwi_engine.commands.context import Context
 from kiwi_engine.commands.errors import wrong_arity
 from kiwi_engine.commands.rows import keys, row
+from kiwi_engine.commands.strings.whole import set_observed
 from kiwi_engine.errors import WrongTypeError
 from kiwi_engine.resp.reply import OK, ONE, ZERO, array, bulk
 
@@ -46,7 +47,7 @@ def _write_pairs(context: Context, arguments: list[bytes], command: str) -> None
     if len(arguments) % 2 == 0:
         raise wrong_arity(command)
     for at in range(1, len(arguments), 2):
-        context.db.set(arguments[at], arguments[at + 1])
+        set_observed(context, arguments[at], arguments[at + 1])
 
 
 TABLE: Final = (

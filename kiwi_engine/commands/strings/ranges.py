@@ -8,6 +8,7 @@ from kiwi_engine.commands.arguments import check_value_bytes, integer
 from kiwi_engine.commands.context import Context
 from kiwi_engine.commands.rows import keys, row
 from kiwi_engine.errors import ReplyError
+from kiwi_engine.keyspace.observation import STRING
 from kiwi_engine.keyspace.strings.strings import open_or_new, open_string
 from kiwi_engine.resp.reply import EMPTY_BULK, bulk
 from kiwi_engine.resp.reply import integer as integer_reply
@@ -18,6 +19,7 @@ def append(context: Context, arguments: list[bytes]) -> bytes:
     string = open_string(context.db, key, context.now_ms)
     if string is None:
         context.db.set(key, tail)
+        context.changed(key, STRING, b"append")
         return integer_reply(len(tail))
     offset = string.size
     size = offset + len(tail)
@@ -25,6 +27,7 @@ def append(context: Context, arguments: list[bytes]) -> bytes:
     string = string.resized(size)
     string.write(offset, tail)
     string.save()
+    context.changed(key, STRING, b"append")
     return integer_reply(size)
 
 
@@ -45,6 +48,7 @@ def setrange(context: Context, arguments: list[bytes]) -> bytes:
         string = string.resized(end)
         string.write(offset, part)
         string.save()
+        context.changed(key, STRING, b"setrange")
     return integer_reply(string.size)
 
 

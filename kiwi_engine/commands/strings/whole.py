@@ -16,6 +16,7 @@ from kiwi_engine.commands.generic.deadlines import (
 )
 from kiwi_engine.commands.rows import keys, row
 from kiwi_engine.keyspace.encoding import deadline_of
+from kiwi_engine.keyspace.observation import GENERIC, STRING
 from kiwi_engine.resp.reply import OK, ONE, ZERO, bulk
 
 _UNITS: Final[dict[bytes, Unit]] = {
@@ -38,9 +39,19 @@ class SetOptions(NamedTuple):
 
 def set_(context: Context, arguments: list[bytes]) -> bytes:
     if len(arguments) == 3:
-        context.db.set(arguments[1], arguments[2])
+        if context.observer is None:
+            context.db.set(arguments[1], arguments[2])
+        else:
+            set_observed(context, arguments[1], arguments[2])
         return OK
     return _set_with_options(context, arguments)
+
+
+def set_observed(context: Context, key: bytes, payload: bytes) -> None:
+    """Make `key` a string, and tell so."""
+    context.overwrites(key)
+    context.db.set(key, payload)
+    context.changed(key, STRING, b"set")
 
 
 def _set_with_options(context: Context, arguments: list[bytes]) -> bytes:
@@ -60,10 +71,14 @@ def _set_with_options(context: Context, arguments: list[bytes]) -> bytes:
             return reply if options.returns_old else context.null
         if options.keeps_deadline and head is not None:
             deadline_ms = deadline_of(head)
+    context.overwrites(key)
     if deadline_ms:
         db.set_expiring(key, payload, deadline_ms)
     else:
         db.set(key, payload)
+    context.changed(key, STRING, b"set")
+    if options.unit is not None:
+        context.changed(key, GENERIC, b"expire")
     return reply
 
 
@@ -102,7 +117,7 @@ def setnx(context: Context, arguments: list[bytes]) -> bytes:
     _, key, payload = arguments
     if context.db.head(key, context.now_ms) is not None:
         return ZERO
-    context.db.set(key, payload)
+    set_observed(context, key, payload)
     return ONE
 
 
@@ -117,14 +132,17 @@ def psetex(context: Context, arguments: list[bytes]) -> bytes:
 def _set_for(context: Context, arguments: list[bytes], unit: Unit, command: str) -> bytes:
     _, key, time, payload = arguments
     deadline_ms = positive_deadline(time, unit, context.now_ms, command)
+    context.overwrites(key)
     context.db.set_expiring(key, payload, deadline_ms)
+    context.changed(key, STRING, b"set")
+    context.changed(key, GENERIC, b"expire")
     return OK
 
 
 def getset(context: Context, arguments: list[bytes]) -> bytes:
     _, key, payload = arguments
     old = context.db.get(key, context.now_ms)
-    context.db.set(key, payload)
+    set_observed(context, key, payload)
     return context.null if old is None else bulk(old)
 
 
@@ -132,7 +150,7 @@ def getdel(context: Context, arguments: list[bytes]) -> bytes:
     payload = context.db.get(arguments[1], context.now_ms)
     if payload is None:
         return context.null
-    context.db.delete(arguments[1], context.now_ms)
+    context.delete(arguments[1])
     return bulk(payload)
 
 
@@ -140,17 +158,19 @@ def getex(context: Context, arguments: list[bytes]) -> bytes:
     key = arguments[1]
     unit, time, persists = _parse_getex_options(arguments[2:])
     db, now_ms = context.db, context.now_ms
-    payload, _ = db.get_with_deadline(key, now_ms)
+    payload, previous_ms = db.get_with_deadline(key, now_ms)
     if payload is None:
         return context.null
     if unit is not None:
         deadline_ms = positive_deadline(time, unit, now_ms, "getex")
         if unit.is_absolute and deadline_ms <= now_ms:
-            db.delete(key, now_ms)
+            context.delete(key)
         else:
             db.set_deadline(key, deadline_ms, now_ms)
-    elif persists:
+            context.changed(key, GENERIC, b"expire")
+    elif persists and previous_ms:
         db.set_deadline(key, 0, now_ms)
+        context.changed(key, GENERIC, b"persist")
     return bulk(payload)
 
 

@@ -1,0 +1,1 @@
+"""EVAL and its kin: scripts, and how they call commands."""

@@ -1,0 +1,1 @@
+"""Client-side caching: what the storage runtime remembers of it (pure)."""
