@@ -11,6 +11,8 @@ from collections import deque
 
 import msgspec
 
+from kiwi_engine.channel.frames import RunFlags
+
 
 class DeferredRun(msgspec.Struct, gc=False):
     """A decoded run, so that it does not keep the frame that it came in.
@@ -25,6 +27,9 @@ class DeferredRun(msgspec.Struct, gc=False):
     commands: list[list[bytes]]
     writes: bool
     deadline_ns: int
+    flags: int = 0
+    user: str = ""
+    arrived_ns: int = 0
 
 
 class DeferredRuns:
@@ -50,6 +55,13 @@ class DeferredRuns:
     def holds(self, source: int) -> bool:
         """Whether an earlier run of this connection waits."""
         return source in self._queues
+
+    def forget_wait(self, source: int) -> None:
+        """A connection has ended: should its last command be one that waits, take that out."""
+        queue = self._queues.get(source)
+        if queue is not None and queue[-1].flags & RunFlags.BLOCKING:
+            self.commands -= len(queue[-1].commands)
+            queue[-1].commands = []
 
     def add(self, run: DeferredRun) -> None:
         """At the end of its connection's queue."""

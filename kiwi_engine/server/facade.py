@@ -10,8 +10,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from kiwi_engine.server.access_control import AccessControl
+from kiwi_engine.server.latency.recorder import LatencyRecorder
+from kiwi_engine.server.monitoring import Monitors
+from kiwi_engine.server.pubsub.broker import Broker
 from kiwi_engine.server.session import Session
 from kiwi_engine.server.statistics import NetworkStatistics
+from kiwi_engine.server.tracking.tracking import Tracking
 
 
 @dataclass(slots=True)
@@ -59,14 +64,39 @@ class ServerFacade(Protocol):
     @property
     def statistics(self) -> NetworkStatistics: ...
 
+    @property
+    def acl(self) -> AccessControl: ...
+
+    @property
+    def broker(self) -> Broker: ...
+
+    @property
+    def latency(self) -> LatencyRecorder:
+        """What was slow."""
+
+    @property
+    def tracking(self) -> Tracking: ...
+
+    @property
+    def monitors(self) -> Monitors: ...
+
     def sessions(self) -> Iterable[Session]:
         """All connections, in the order of their ids."""
 
     def buffers(self, session: Session) -> tuple[int, int]:
         """Bytes received but not run yet, and reply bytes that the kernel has not taken yet."""
 
+    def push(self, session_id: int, encoded: bytes) -> None:
+        """Send a message that is no reply; nothing happens if the connection is gone."""
+
     def kill(self, session: Session) -> None:
         """Close the connection now; replies that are not sent yet are lost."""
+
+    def pause(self, timeout_ms: int, *, holds_all: bool) -> None:
+        """Let writes, or all commands, wait for so long; never shortens a pause."""
+
+    def unpause(self) -> None:
+        """Let commands go on that wait because of `pause`."""
 
     async def query(self, method: str, parameters: dict[str, Any]) -> Any:
         """Ask the storage runtime; `KiwiError` when it is down or too slow.

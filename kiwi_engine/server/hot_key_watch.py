@@ -68,6 +68,9 @@ class HotKeyWatch:
         self._turn += _STRIDE
         run = runs[self._turn % len(runs)]
         commands = run.commands
+        if not commands:
+            # A transaction that only asks whether what it watches has changed.
+            return
         words = commands[self._turn % len(commands)]
         command = lookup(words[0])
         if command is None or not command.is_write or not arity_accepts(command.arity, len(words)):

@@ -17,28 +17,54 @@ from typing import Any, Final
 
 import msgspec
 
+from kiwi_engine.acl.user import User
+from kiwi_engine.channel.events import (
+    Flushed,
+    Invalidated,
+    Monitored,
+    Published,
+    ScriptIsSlow,
+    SlowCommand,
+    Spike,
+    Waits,
+    WatchBroken,
+)
 from kiwi_engine.clock import monotonic_ns
 from kiwi_engine.config.live import LiveConfig
 from kiwi_engine.config.settings import Settings
-from kiwi_engine.errors import KiwiError
+from kiwi_engine.errors import KiwiError, ReplyError
 from kiwi_engine.logs import set_level
-from kiwi_engine.resp import reply
 from kiwi_engine.resp.request import Limits
+from kiwi_engine.server.access_control import AccessControl
+from kiwi_engine.server.access_link import AccessLink
 from kiwi_engine.server.connection import Connection
+from kiwi_engine.server.event_routing import EventRouting
 from kiwi_engine.server.facade import ServerFacts
+from kiwi_engine.server.latency.recorder import LatencyRecorder
+from kiwi_engine.server.lost_runs import Touched
+from kiwi_engine.server.monitoring import QUERY as MONITOR_SCRIPTS
+from kiwi_engine.server.monitoring import Monitors
+from kiwi_engine.server.output_limits import SlowReaders
+from kiwi_engine.server.pauses import Pauses
+from kiwi_engine.server.pubsub.broker import QUERY as SUBSCRIBERS
+from kiwi_engine.server.pubsub.broker import Broker
 from kiwi_engine.server.session import Session
 from kiwi_engine.server.statistics import NetworkStatistics
 from kiwi_engine.server.storage_client import StorageClient
+from kiwi_engine.server.tracking.tracking import Tracking
+from kiwi_engine.server.transaction import Watching
 from kiwi_engine.version import VERSION
 
 logger = logging.getLogger(__name__)
 
 _SWEEP_INTERVAL_S: Final = 0.1
+# A script that is slow when the server stops may never end.
+_SCRIPT_DEADLINE_S: Final = 1.0
 # An MSET of inline values is one log record, whose payload may be 1 GiB long with its overhead.
 _COMMAND_BYTES_MAX: Final = 768 * 1024 * 1024
 # Beside its one large argument, e.g. the key of a SET.
 _COMMAND_OVERHEAD_BYTES: Final = 1024 * 1024
-_DEBUG_REFUSAL: Final = reply.error(
+_DEBUG_REFUSAL: Final = (
     'ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", you '
     "can run it from a local connection, otherwise you need to set this option in the "
     "configuration file, and then restart the server."
@@ -54,10 +80,12 @@ class NetworkRuntime:
         storage: StorageClient,
         config_file: str,
         on_shutdown: Callable[[], None],
+        users: Iterable[User] = (),
     ) -> None:
         self.config = config
         self.storage = storage
         self.statistics = NetworkStatistics()
+        self.acl = AccessControl(config, users)
         settings = config.settings
         self.facts = ServerFacts(
             kiwi_version=VERSION,
@@ -73,11 +101,39 @@ class NetworkRuntime:
         )
         self._on_shutdown = on_shutdown
         self._connections: dict[int, Connection] = {}
+        # Of connections that are gone, and whose last EXEC may still have to be run.
+        self._departed: list[Session] = []
         self._next_session_id = 1
         self._servers: list[asyncio.Server] = []
         self._all_gone = asyncio.Event()
         self._sweep: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._to_flush: list[Connection] = []
+        # False while each command has to be looked at (MONITOR, CLIENT PAUSE).
+        self.is_quiet = True
+        self.pauses = Pauses(self._settle_quiet)
+        self.latency = LatencyRecorder(settings, self.find_session)
+        self.events = EventRouting()
+        self.events.register(SlowCommand, self.latency.storage_was_slow)
+        self.events.register(Spike, self.latency.spiked)
+        self.events.register(WatchBroken, self._break_watches)
+        self.broker = Broker(self.push, self._push_behind, self._subscribers_changed)
+        self.events.register(Published, self.broker.deliver)
+        self.tracking = Tracking(self, storage.tell_in_order)
+        self.events.register(Invalidated, self.tracking.invalidated)
+        self.events.register(Flushed, self.tracking.flushed)
+        self.monitors = Monitors(self.push, self._push_behind, self._monitors_changed)
+        self.events.register(Monitored, self.monitors.show_called)
+        self.slow_readers = SlowReaders(settings.client_output_buffer_limit, self.statistics)
+        self.events.register(Waits, storage.note_wait)
+        self.events.register(ScriptIsSlow, storage.note_script)
+        storage.on_event = self.events.take
+        storage.on_loss = self._storage_lost
+        storage.greet(self._watched_keys)
+        storage.greet(self.broker.greeting)
+        storage.greet(self.tracking.greeting)
+        storage.greet(self.monitors.greeting)
+        AccessLink(self, storage, self.events)
         config.subscribe(self._settings_changed)
 
     # ---- life
@@ -110,10 +166,13 @@ class NetworkRuntime:
             server.close()
         for connection in list(self._connections.values()):
             connection.stop_reading()
+            connection.drop_wait()
             connection.close_when_answered()
         if self._connections:
             self._start(self._tell_storage("finish_runs", {}))
             self._all_gone.clear()
+            if self.storage.is_held_up:
+                deadline_s = min(deadline_s, _SCRIPT_DEADLINE_S)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._all_gone.wait(), deadline_s)
         for connection in list(self._connections.values()):
@@ -121,16 +180,27 @@ class NetworkRuntime:
         if self._sweep is not None:
             self._sweep.cancel()
 
+    def _settle_quiet(self) -> None:
+        self.is_quiet = not (self.pauses.is_on or self.monitors)
+
+    def _monitors_changed(self, wanted: bool) -> None:
+        self._settle_quiet()
+        self.storage.tell_in_order(MONITOR_SCRIPTS, {"wanted": wanted})
+
     def _sweep_now(self) -> None:
         """Ten times a second: deadlines, idle clients, rates."""
         now_ns = monotonic_ns()
         self.storage.expire(now_ns)
         self.statistics.sample(now_ns)
+        self.slow_readers.sweep(now_ns)
         timeout_ns = self.config.settings.timeout * 1_000_000_000
         if timeout_ns:
             for connection in list(self._connections.values()):
-                idle_ns = now_ns - connection.session.last_interaction_ns
-                if idle_ns > timeout_ns and connection.is_answered:
+                session = connection.session
+                # These have nothing to say.
+                listens = session.subscriptions is not None or session.is_monitor
+                is_idle = connection.is_answered and not (listens or session.is_blocked)
+                if is_idle and now_ns - session.last_interaction_ns > timeout_ns:
                     connection.abort()
         loop = asyncio.get_running_loop()
         self._sweep = loop.call_later(_SWEEP_INTERVAL_S, self._sweep_now)
@@ -152,10 +222,12 @@ class NetworkRuntime:
             f"{peer[0]}:{peer[1]}",
             f"{local[0]}:{local[1]}",
             monotonic_ns(),
-            authenticated=not settings.requirepass,
+            authenticated=not self.acl.needs_login,
             file_descriptor=handle.fileno(),
             is_local=peer[0].startswith("127.") or peer[0] == "::1",
         )
+        session.is_restricted = not self.acl.users.default.allows_everything
+        session.refresh()
         self._next_session_id += 1
         self._connections[session.id] = connection
         return session
@@ -164,6 +236,14 @@ class NetworkRuntime:
         """A connection is gone."""
         session = getattr(connection, "session", None)
         if session is not None:
+            session.is_closed = True
+            if session.executing:
+                self._departed = [session, *filter(_awaits_exec, self._departed)]
+            self.broker.forget(session)
+            self.tracking.stop(session)
+            self.monitors.remove(session)
+            self.pauses.forget(connection)
+            self.slow_readers.remove(connection)
             self._connections.pop(session.id, None)
             if not self._connections:
                 self._all_gone.set()
@@ -171,7 +251,7 @@ class NetworkRuntime:
     def limits(self, session: Session) -> Limits:
         """What the client of `session` may send."""
         settings = self.config.settings
-        is_known = session.authenticated or not settings.requirepass
+        is_known = session.authenticated or not self.acl.needs_login
         bulk_bytes_max = settings.proto_max_bulk_len
         return Limits(
             bulk_bytes_max=bulk_bytes_max,
@@ -179,14 +259,47 @@ class NetworkRuntime:
             authenticated=is_known,
         )
 
-    def refuse(self, session: Session, words: list[bytes]) -> bytes | None:
-        """The reply to a command that is switched off, or None."""
-        if words[0].lower() != b"debug":
+    def refuse(self, session: Session, words: list[bytes]) -> ReplyError | None:
+        """Why a command is switched off, or None."""
+        if words[0].lower() != b"debug" or len(words) == 1:
             return None
         allowed = self.config.settings.enable_debug_command
         if allowed == "yes" or (allowed == "local" and session.is_local):
             return None
-        return _DEBUG_REFUSAL
+        return ReplyError(_DEBUG_REFUSAL)
+
+    # ---- what storage tells
+
+    def _break_watches(self, event: WatchBroken) -> None:
+        for source in event.sources:
+            connection = self._connections.get(source)
+            if connection is not None:
+                for watching in connection.session.watches:
+                    watching.is_broken = True
+
+    def _storage_lost(self, touched: Touched) -> None:
+        """The storage runtime died: what it may have changed without a word counts as changed."""
+        for _, watching in self._watches():
+            if any(touched.includes(db, key) for db, key in watching.keys):
+                watching.is_broken = True
+        self.tracking.forget_all()
+
+    def _watches(self) -> list[tuple[int, Watching]]:
+        """What is watched, with the number of the connection."""
+        return [
+            (session.id, watching)
+            for session in (*self.sessions(), *self._departed)
+            for watching in session.watches
+            if watching.keys
+        ]
+
+    def _watched_keys(self) -> Iterable[tuple[str, dict[str, Any]]]:
+        """For a new storage runtime: who watches what, and whose transactions may not run."""
+        watches = self._watches()
+        if watches:
+            keys = [(source, db, key) for source, watching in watches for db, key in watching.keys]
+            broken = [source for source, watching in watches if watching.is_broken]
+            yield "rewatch", {"keys": keys, "broken": broken}
 
     # ---- what local commands ask for (ServerFacade)
 
@@ -196,10 +309,55 @@ class NetworkRuntime:
     def buffers(self, session: Session) -> tuple[int, int]:
         return self._connections[session.id].buffered_bytes()
 
+    def find_session(self, session_id: int) -> Session | None:
+        connection = self._connections.get(session_id)
+        return None if connection is None else connection.session
+
+    def push(self, session_id: int, encoded: bytes) -> None:
+        connection = self._connections.get(session_id)
+        if connection is not None:
+            connection.push(encoded)
+
+    def behind_answers(self, session_id: int, action: Callable[[], None]) -> None:
+        connection = self._connections.get(session_id)
+        if connection is not None:
+            connection.behind_answers(action)
+
+    def flush_later(self, connection: Connection) -> None:
+        """Let `connection` send what it gathers when this event-loop tick is over."""
+        if not self._to_flush:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._to_flush.append(connection)
+
+    def _flush(self) -> None:
+        connections, self._to_flush = self._to_flush, []
+        for connection in connections:
+            connection.flush()
+
+    def _push_behind(self, session_id: int, encoded: bytes) -> None:
+        connection = self._connections.get(session_id)
+        if connection is not None:
+            connection.push_behind(encoded)
+
+    def _subscribers_changed(self) -> None:
+        """Tell the storage runtime at the end of this tick: scripts count their receivers."""
+        asyncio.get_running_loop().call_soon(self._tell_subscribers)
+
+    def _tell_subscribers(self) -> None:
+        changes = self.broker.take_changes()
+        if changes:
+            self.storage.tell_in_order(SUBSCRIBERS, changes)
+
     def kill(self, session: Session) -> None:
         connection = self._connections.get(session.id)
         if connection is not None:
             connection.abort()
+
+    def pause(self, timeout_ms: int, *, holds_all: bool) -> None:
+        self.pauses.begin(timeout_ms, holds_all=holds_all)
+
+    def unpause(self) -> None:
+        self.pauses.end()
 
     async def query(self, method: str, parameters: dict[str, Any]) -> Any:
         return await self.storage.query(method, parameters)
@@ -216,6 +374,8 @@ class NetworkRuntime:
         if old.loglevel != new.loglevel:
             set_level(new.loglevel)
         self.storage.configure(new)
+        self.latency.configure(new)
+        self.slow_readers.configure(new.client_output_buffer_limit)
         for connection in self._connections.values():
             connection.refresh_limits()
         self.storage.change_settings(changed_fields(old, new))
@@ -230,6 +390,10 @@ class NetworkRuntime:
             await self.storage.query(method, parameters)
         except KiwiError as error:
             logger.warning("the storage runtime did not do %s: %s", method, error)
+
+
+def _awaits_exec(session: Session) -> bool:
+    return bool(session.executing)
 
 
 def changed_fields(old: Settings, new: Settings) -> dict[str, Any]:

@@ -9,24 +9,36 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from kiwi_engine.channel.frames import RunFlags
+
 
 class Slot:
     """The place of one reply, or of the replies of one run, in `line`.
 
     `reply` is None until it is answered. `is_silent` drops it when its turn comes (CLIENT REPLY).
-    The fields from `commands` on describe a run for the storage runtime.
+    `action` is called when all earlier replies have left, and completes the slot then or later.
+    `convert` makes the reply of what the storage runtime answered, or returns None and completes
+    the slot later. The fields from `commands` on
+    describe a run for the storage runtime.
     """
 
     __slots__ = (
+        "action",
+        "arrived_ns",
         "bytes",
         "commands",
+        "convert",
         "db",
         "deadline_ns",
+        "flags",
+        "is_answered",
         "is_silent",
         "line",
+        "on_wait",
         "reply",
         "resp3",
         "run_id",
+        "user",
     )
 
     def __init__(
@@ -44,24 +56,50 @@ class Slot:
         self.bytes = size
         self.reply: bytes | None = None
         self.is_silent = False
+        # The storage runtime has: what it told is, or will be, in the reply.
+        self.is_answered = False
         self.deadline_ns = 0
         self.run_id = 0
+        self.flags = 0
+        self.user = ""
+        self.arrived_ns = 0
+        self.action: Callable[[], None] | None = None
+        # Called when it is known that its command waits for other clients.
+        self.on_wait: Callable[[], None] | None = None
+        self.convert: Callable[[bytes], bytes | None] | None = None
 
     def complete(self, encoded: bytes) -> None:
         """The reply is here; it leaves as soon as those before it have."""
+        if self.commands:
+            self.is_answered = True
+        if self.convert is not None:
+            convert, self.convert = self.convert, None
+            converted = convert(encoded)
+            if converted is None:
+                return
+            encoded = converted
         self.reply = encoded
         self.line.advance()
+
+    @property
+    def is_unit(self) -> bool:
+        """Whether its commands have one reply together."""
+        return self.flags & RunFlags.ATOMIC != 0
 
     def split(self, answers: Sequence[bytes | None]) -> list[Slot]:
         """Answer each command; those without an answer get slots of their own, returned."""
         if not any(answers):
             return [self]
+        if self.is_unit:
+            self.complete(answers[0] or b"")
+            return []
         share = self.bytes // len(self.commands)
         parts = []
         for words, answer in zip(self.commands, answers, strict=True):
             part = Slot(self.line, [words], self.db, self.resp3, share)
             part.is_silent = self.is_silent
             part.deadline_ns = self.deadline_ns
+            part.flags, part.user, part.arrived_ns = self.flags, self.user, self.arrived_ns
             part.reply = answer
             parts.append(part)
         self.line.replace(self, parts)
@@ -75,10 +113,13 @@ class ReplyLine:
     has not answered, and belongs to the `StorageClient`.
     """
 
-    __slots__ = ("_slots", "runs_owed", "source", "write")
+    __slots__ = ("_behind", "_is_acting", "_slots", "runs_owed", "source", "write")
 
     def __init__(self, write: Callable[[bytes], None], source: int = 0) -> None:
         self._slots: deque[Slot] = deque()
+        # What follows the next reply.
+        self._behind: list[bytes] = []
+        self._is_acting = False
         self.source = source
         self.runs_owed = 0
         self.write = write
@@ -93,12 +134,57 @@ class ReplyLine:
         """Let all replies at the front leave."""
         slots = self._slots
         while slots:
-            encoded = slots[0].reply
+            slot = slots[0]
+            encoded = slot.reply
             if encoded is None:
-                return
-            slot = slots.popleft()
+                if slot.action is None or self._is_acting:
+                    return
+                # It may complete the slot, and come here once more by that; but it is from here
+                # that the next action is called, however many there are in a row.
+                action, slot.action = slot.action, None
+                self._is_acting = True
+                try:
+                    action()
+                finally:
+                    self._is_acting = False
+                continue
+            slots.popleft()
             # A silent one too: whoever writes may be waiting for the last reply.
             self.write(b"" if slot.is_silent else encoded)
+            if self._behind:
+                self._write_behind()
+
+    def behind_answers(self, action: Callable[[], None]) -> None:
+        """Call `action` when what the storage runtime has answered so far has left.
+
+        That is mostly now; but a reply may have to wait for an earlier one.
+        """
+        slots = self._slots
+        at = len(slots)
+        while at and not slots[at - 1].is_answered:
+            at -= 1
+        if not at:
+            action()
+            return
+        place = Slot(self, [])
+        # What comes next goes behind it.
+        place.is_answered = True
+
+        def act() -> None:
+            action()
+            place.complete(b"")
+
+        place.action = act
+        slots.insert(at, place)
+
+    def push_behind(self, encoded: bytes) -> None:
+        """Write a message when the next reply has left: that of the command under way."""
+        self._behind.append(encoded)
+
+    def _write_behind(self) -> None:
+        behind, self._behind = self._behind, []
+        for encoded in behind:
+            self.write(encoded)
 
     def replace(self, slot: Slot, parts: list[Slot]) -> None:
         """Put `parts` where `slot` is."""

@@ -8,19 +8,28 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
+from kiwi_engine.histogram import Histogram
+
 _RATE_SAMPLES: Final = 16
 
 
 class CommandStatistics:
     """Calls of one command: `usec` is their total time; rejected ones were not run."""
 
-    __slots__ = ("calls", "failed_calls", "nanoseconds", "rejected_calls")
+    __slots__ = ("calls", "failed_calls", "latency", "nanoseconds", "rejected_calls")
 
     def __init__(self) -> None:
         self.calls = 0
         self.nanoseconds = 0
         self.rejected_calls = 0
         self.failed_calls = 0
+        self.latency = Histogram()
+
+    def ran(self, duration_ns: int) -> None:
+        """It was called once more."""
+        self.calls += 1
+        self.nanoseconds += duration_ns
+        self.latency.record_ns(duration_ns)
 
     def facts(self) -> dict[str, int]:
         """The counters under the names that `INFO commandstats` uses."""
@@ -48,6 +57,7 @@ class NetworkStatistics:
         "errors",
         "input_bytes",
         "output_bytes",
+        "output_limit_disconnections",
         "protocol_errors",
     )
 
@@ -60,6 +70,7 @@ class NetworkStatistics:
         self.commands_processed = 0
         self.input_bytes = 0
         self.output_bytes = 0
+        self.output_limit_disconnections = 0
         self.protocol_errors = 0
         self.commands: dict[str, CommandStatistics] = {}
         # Error replies by their first word, e.g. `ERR`, `NOAUTH`.
@@ -72,6 +83,14 @@ class NetworkStatistics:
         if found is None:
             found = self.commands[name] = CommandStatistics()
         return found
+
+    def latency_counts(self) -> dict[str, list[int]]:
+        """How often each command took how long, by the buckets of a `Histogram`."""
+        return {
+            name: command.latency.counts()
+            for name, command in self.commands.items()
+            if command.latency.count
+        }
 
     def count_error(self, text: str) -> None:
         """Count an error reply by its first word."""

@@ -18,6 +18,8 @@ Section = dict[str, Any]
 def storage_facts(runtime: StorageRuntime) -> dict[str, Section]:
     """Sections by name; numbers are numbers, times say their unit in their name."""
     return {
+        "clients": _waiting(runtime),
+        "memory": _scripts(runtime),
         "stats": _expiry(runtime),
         "persistence": _persistence(runtime),
         "commitworker": _commit_worker(runtime),
@@ -27,7 +29,38 @@ def storage_facts(runtime: StorageRuntime) -> dict[str, Section]:
         "hotkeys": runtime.runs.hot_keys.facts(),
         "keyspace": _keyspace(runtime),
         "commandstats": _command_statistics(runtime),
+        "latencystats": {
+            name: usage.latency.counts()
+            for name, usage in runtime.executor.usage.items()
+            if usage.latency.count
+        },
         "errorstats": dict(runtime.executor.errors),
+    }
+
+
+def _waiting(runtime: StorageRuntime) -> Section:
+    waiting = runtime.runs.blocked.runs
+    return {
+        "total_blocking_keys": waiting.key_count,
+        "total_blocking_keys_on_nokey": waiting.absence_count,
+    }
+
+
+def _scripts(runtime: StorageRuntime) -> Section:
+    scripts, functions = runtime.executor.scripts, runtime.executor.functions
+    if scripts.runner.current is None:
+        # Loaded now, if they have not been asked for since the start.
+        libraries, function_count = len(functions.libraries), functions.function_count
+    else:
+        libraries, function_count = functions.counts_nowait()
+    return {
+        "used_memory_lua": scripts.memory_bytes,
+        "used_memory_vm_eval": scripts.memory_bytes,
+        "used_memory_scripts_eval": scripts.cache.size,
+        "number_of_cached_scripts": len(scripts.cache),
+        "number_of_functions": function_count,
+        "number_of_libraries": libraries,
+        "used_memory_vm_functions": functions.used_bytes,
     }
 
 
@@ -131,8 +164,11 @@ def _expiry(runtime: StorageRuntime) -> Section:
     return {
         "expired_keys": runtime.keyspace.expiry.expired_count,
         "expired_subkeys": runtime.keyspace.expiry.expired_fields,
+        "evicted_scripts": runtime.executor.scripts.cache.evicted,
         "namespaces_to_reclaim": runtime.keyspace.dead_namespaces,
         "collections_to_reclaim": runtime.keyspace.reclaimer.orphan_count(),
+        "tracking_total_keys": len(runtime.executor.tracker.keys),
+        "tracking_total_items": runtime.executor.tracker.keys.item_count,
     }
 
 

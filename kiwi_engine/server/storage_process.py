@@ -22,7 +22,7 @@ from typing import Final
 import msgspec
 
 from kiwi_engine.channel.frame_buffer import FrameBuffer
-from kiwi_engine.channel.frames import Reply, decode_request, encode_frame
+from kiwi_engine.channel.frames import ReceivedRequest, Reply, decode_request, encode_frame
 from kiwi_engine.config.settings import Settings
 from kiwi_engine.errors import ArchiveError, CorruptionError, KiwiError, LayoutError, LockedError
 from kiwi_engine.logs import setup_logging
@@ -64,6 +64,7 @@ class StorageProcess:
         self._send([], [])
         gc.freeze()
         gc.set_threshold(*_GC_THRESHOLDS)
+        runtime.script_watch.receive = self._receive_at_once
         try:
             self._serve(runtime)
         finally:
@@ -91,15 +92,25 @@ class StorageProcess:
                 runtime.handle(decode_request(bytes(body)))
             runtime.tick()
 
-    def _receive(self) -> bool:
+    def _receive(self, flags: int = 0) -> bool:
         """Take what is there; False at the end of the channel."""
         with self._buffer.writable() as view:
             try:
-                count = self._channel.recv_into(view)
+                count = self._channel.recv_into(view, 0, flags)
             except ConnectionError:
                 return False
         self._buffer.wrote(count)
         return count > 0
+
+    def _receive_at_once(self) -> list[ReceivedRequest] | None:
+        """What has arrived, without waiting; None at the end of the channel."""
+        requests = [decode_request(bytes(body)) for body in self._buffer.frames()]
+        try:
+            if not self._receive(socket.MSG_DONTWAIT):
+                return requests or None
+        except BlockingIOError:
+            return requests
+        return requests + [decode_request(bytes(body)) for body in self._buffer.frames()]
 
     def _send(self, replies: list[tuple[int, bytes]], answers: list[Answer]) -> None:
         frame = encode_frame(Reply(replies, answers))

@@ -14,8 +14,10 @@ import gc
 import logging
 import resource
 import signal
+from collections.abc import Sequence
 from typing import Final
 
+from kiwi_engine.acl.user import User
 from kiwi_engine.config.live import LiveConfig
 from kiwi_engine.config.settings import Settings
 from kiwi_engine.server.network import NetworkRuntime
@@ -31,19 +33,20 @@ _DESCRIPTORS_BESIDE_CLIENTS: Final = 1100
 _GC_THRESHOLDS: Final = (50_000, 50, 100)
 
 
-def serve(settings: Settings, config_file: str = "") -> int:
+def serve(settings: Settings, config_file: str = "", users: Sequence[User] = ()) -> int:
     """Serve until told to stop; returns the exit code."""
     _raise_descriptor_limit(settings.maxclients + _DESCRIPTORS_BESIDE_CLIENTS)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(Supervisor(settings, config_file).run())
+        return runner.run(Supervisor(settings, config_file, users).run())
 
 
 class Supervisor:
     """Owns the two runtimes of one server."""
 
-    def __init__(self, settings: Settings, config_file: str) -> None:
+    def __init__(self, settings: Settings, config_file: str, users: Sequence[User]) -> None:
         self._config = LiveConfig(settings)
         self._config_file = config_file
+        self._users = users
         self._stop = asyncio.Event()
         self._exit_code = 0
 
@@ -52,7 +55,9 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         client = StorageClient(self._config.settings, loop)
-        network = NetworkRuntime(self._config, client, self._config_file, self._stop.set)
+        network = NetworkRuntime(
+            self._config, client, self._config_file, self._stop.set, self._users
+        )
         try:
             await network.bind()
         except OSError as error:

@@ -11,6 +11,9 @@ import pytest
 from kiwi_engine.config.settings import Settings
 from kiwi_engine.resp.request import Limits
 from kiwi_engine.server.connection import Connection
+from kiwi_engine.server.latency.recorder import LatencyRecorder
+from kiwi_engine.server.output_limits import SlowReaders
+from kiwi_engine.server.pauses import Pauses
 from kiwi_engine.server.session import Session
 from kiwi_engine.server.slots import Slot
 from kiwi_engine.server.statistics import NetworkStatistics
@@ -26,11 +29,23 @@ class FakeTransport:
         assert not self.closed
         self.written.append(data)
 
+    def writelines(self, data: list[bytes]) -> None:
+        self.write(b"".join(data))
+
     def close(self) -> None:
+        self.closed = True
+
+    def abort(self) -> None:
         self.closed = True
 
     def is_closing(self) -> bool:
         return self.closed
+
+    def set_write_buffer_limits(self, high: int) -> None:
+        pass
+
+    def get_write_buffer_size(self) -> int:
+        return 0
 
     def pause_reading(self) -> None:
         self.reading = False
@@ -51,12 +66,18 @@ class FakeStorage:
         self.slots.append(slot)
         return self.accepts
 
+    def submit_blocking(self, slot: Slot) -> None:
+        self.slots.append(slot)
+
     def when_relieved(self, line: Any, resume: Any) -> None:
         self.waiting.append(resume)
 
+    def forget(self, source: int, slot: Slot | None) -> None:
+        pass
+
 
 class Bench:
-    def __init__(self) -> None:
+    def __init__(self, command_bytes_max: int = 1 << 20) -> None:
         self.storage = FakeStorage()
         self.transport = FakeTransport()
         session = Session(
@@ -67,9 +88,14 @@ class Bench:
             statistics=NetworkStatistics(),
             config=SimpleNamespace(settings=Settings()),
             admit=lambda connection, transport: session,
-            limits=lambda session: Limits(bulk_bytes_max=1 << 20, authenticated=True),
+            limits=lambda session: Limits(1 << 20, command_bytes_max),
+            slow_readers=SlowReaders(Settings().client_output_buffer_limit, NetworkStatistics()),
             refuse=lambda session, words: None,
             forget=lambda connection: None,
+            is_quiet=True,
+            pauses=Pauses(lambda: None),
+            monitors=(),
+            latency=LatencyRecorder(Settings(), lambda source: session),
         )
         self.connection = Connection(cast(Any, runtime))
         self.connection.connection_made(cast(asyncio.BaseTransport, self.transport))
@@ -106,3 +132,60 @@ def test_replies_to_a_client_that_is_gone_go_nowhere() -> None:
     bench.connection.connection_lost(None)
     bench.storage.slots[0].complete(b"$-1\r\n")
     assert bench.transport.written == []
+
+
+def words(*names: bytes) -> bytes:
+    return b"".join(b"*1\r\n$%d\r\n%b\r\n" % (len(name), name) for name in names)
+
+
+def test_a_transaction_that_grows_too_large_is_broken_and_forgotten() -> None:
+    """The bound is that of one command, because what is executed at once is one log record."""
+    bench = Bench(command_bytes_max=1000)
+    bench.connection.data_received(words(b"MULTI") + words(b"RANDOMKEY") * 20 + words(b"EXEC"))
+    too_large = b"-ERR transaction exceeds client-query-buffer-limit\r\n"
+    written = b"".join(bench.transport.written)
+    kept = written.index(too_large)
+    assert written[:kept] == b"+OK\r\n" + b"+QUEUED\r\n" * 8
+    aborted = b"-EXECABORT Transaction discarded because of previous errors.\r\n"
+    assert written[kept:] == too_large + b"+QUEUED\r\n" * 11 + aborted
+    assert not bench.storage.slots
+
+
+def test_a_failure_in_turn_ends_its_own_connection_only(caplog: pytest.LogCaptureFixture) -> None:
+    """It happens while replies are handed out, those of other connections behind it."""
+    bench = Bench()
+    bench.connection.data_received(b"SET k v\r\nSUBSCRIBE c\r\n")
+    bench.storage.slots[0].complete(b"+OK\r\n")
+    assert bench.transport.closed
+    assert bench.transport.written == [b"+OK\r\n"]
+    assert "connection 1 failed" in caplog.text
+
+
+def test_what_was_held_is_as_new_when_it_is_taken_up() -> None:
+    """Its time would be over at once otherwise, and its client be taken for an idle one."""
+
+    async def test() -> None:
+        bench = Bench()
+        session = bench.connection.session
+        bench.connection.data_received(b"BLPOP q 0\r\n")
+        bench.connection.data_received(b"SET k v\r\n")
+        session.last_interaction_ns = 1
+        bench.storage.slots[0].complete(b"*-1\r\n")
+        await asyncio.sleep(0)
+        assert bench.storage.slots[1].commands == [[b"SET", b"k", b"v"]]
+        assert bench.storage.slots[1].arrived_ns == session.last_interaction_ns > 1
+
+    asyncio.run(test())
+
+
+def test_a_failure_behind_a_wait_ends_the_connection() -> None:
+    """Nobody would ever take up what it holds."""
+
+    async def test() -> None:
+        bench = Bench()
+        bench.connection.data_received(b"BLPOP q 0\r\nSELECT 1\r\nGET k\r\n")
+        bench.storage.slots[0].complete(b"*-1\r\n")
+        await asyncio.sleep(0)
+        assert bench.transport.closed
+
+    asyncio.run(test())

@@ -12,11 +12,10 @@ import pytest
 from kiwi_engine.channel.frames import Request
 from kiwi_engine.config.settings import Settings
 from kiwi_engine.errors import ChannelClosedError, KiwiError
+from kiwi_engine.server.lost_runs import READ_TOO_LATE, UNKNOWN_OUTCOME
 from kiwi_engine.server.slots import ReplyLine, Slot
 from kiwi_engine.server.storage_client import (
-    READ_TOO_LATE,
     TIMED_OUT,
-    UNKNOWN_OUTCOME,
     StorageClient,
 )
 
@@ -311,6 +310,25 @@ def test_queries_are_answered_refused_or_end_with_the_runtime() -> None:
             await tasks[2]
         with pytest.raises(ChannelClosedError, match="is not running"):
             await made.client.query("stats", {})
+
+    run(test)
+
+
+def test_a_query_that_was_not_sent_in_time_is_not_sent_to_the_next_runtime() -> None:
+    """Its asker has been told that it failed; a backup would be made after all."""
+
+    async def test(made: Bench) -> None:
+        async def ask() -> object:
+            return await made.client.query("backup_start", {})
+
+        task = asyncio.create_task(ask())
+        await asyncio.sleep(0)
+        made.client.disconnect()
+        with pytest.raises(ChannelClosedError):
+            await task
+        made.client.connect(made.link)
+        await made.tick()
+        assert made.link.requests == []
 
     run(test)
 

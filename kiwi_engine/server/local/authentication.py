@@ -1,15 +1,16 @@
-"""Logging in, for AUTH and HELLO (pure but for the session)."""
+"""Logging in, for AUTH and HELLO (pure but for the session and the log of denials)."""
 
 from __future__ import annotations
 
-import hmac
 from typing import Final
 
+from kiwi_engine.acl.permission import Reason
+from kiwi_engine.acl.user import DEFAULT_NAME
 from kiwi_engine.errors import ReplyError
 from kiwi_engine.server.facade import ServerFacade
+from kiwi_engine.server.local.denials import log_denial, where_of
 from kiwi_engine.server.session import Session
 
-_USER: Final = b"default"
 WRONG_PASSWORD: Final = "WRONGPASS invalid username-password pair or user is disabled."
 NO_PASSWORD_SET: Final = (
     "ERR AUTH <password> called without any password configured for the default user. "
@@ -17,20 +18,24 @@ NO_PASSWORD_SET: Final = (
 )
 
 
-def password_of(facade: ServerFacade) -> bytes:
-    """The password that clients must know; empty if none is asked for."""
-    return facade.config.get("requirepass").encode("utf-8", "surrogateescape")
+def log_in(
+    facade: ServerFacade, session: Session, name: bytes, password: bytes, command: bytes
+) -> None:
+    """Make `session` one of the user `name`, or raise `ReplyError` and change nothing.
 
-
-def log_in(facade: ServerFacade, session: Session, user: bytes, password: bytes) -> None:
-    """Make `session` an authenticated one, or raise `ReplyError` and change nothing.
-
-    While no password is set, the user `default` may log in with any, as in Redis.
+    A failure is logged as one of `command`, which is AUTH or HELLO as the client wrote it.
     """
-    expected = password_of(facade)
-    # The time this takes must not tell how much of the password was right.
-    is_right = not expected or hmac.compare_digest(password, expected)
-    if user != _USER or not is_right:
+    user = facade.acl.users.named(name)
+    if user is None or not user.accepts(password):
+        log_denial(facade, session, Reason.AUTH, command, where_of(session), name)
         raise ReplyError(WRONG_PASSWORD)
-    session.user = user.decode()
+    session.user = user.name
     session.authenticated = True
+    session.is_restricted = not user.allows_everything
+
+
+def log_out(facade: ServerFacade, session: Session) -> None:
+    """Make `session` one of `default`, logged in if that needs no password: as it was at first."""
+    session.user = DEFAULT_NAME
+    session.authenticated = not facade.acl.needs_login
+    session.is_restricted = not facade.acl.users.default.allows_everything

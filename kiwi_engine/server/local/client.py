@@ -83,9 +83,11 @@ def _is_of_type(word: bytes) -> _Filter:
     if word.lower() not in _TYPES:
         shown = word.decode("utf-8", "surrogateescape")
         raise ReplyError(f"ERR Unknown client type '{shown}'")
-    # There are no replicas, and nobody subscribes: every connection is a normal one.
-    is_normal = word.lower() == b"normal"
-    return lambda session: is_normal
+    # There are no replicas: every connection is a normal one or a subscriber.
+    if word.lower() == b"normal":
+        return lambda session: session.subscriptions is None
+    is_pubsub = word.lower() == b"pubsub"
+    return lambda session: is_pubsub and session.subscriptions is not None
 
 
 def kill(facade: ServerFacade, session: Session, arguments: list[bytes]) -> bytes:
@@ -97,7 +99,7 @@ def kill(facade: ServerFacade, session: Session, arguments: list[bytes]) -> byte
             raise ReplyError("ERR No such client")
         _kill_all(facade, session, victims)
         return reply.OK
-    filters, skips_me = _kill_filters(arguments[2:])
+    filters, skips_me = _kill_filters(facade, arguments[2:])
     victims = [
         each
         for each in facade.sessions()
@@ -116,7 +118,7 @@ def _kill_all(facade: ServerFacade, session: Session, victims: list[Session]) ->
             facade.kill(victim)
 
 
-def _kill_filters(words: list[bytes]) -> tuple[list[_Filter], bool]:
+def _kill_filters(facade: ServerFacade, words: list[bytes]) -> tuple[list[_Filter], bool]:
     """What a victim must fulfil, and whether the caller is spared."""
     if len(words) % 2:
         raise ReplyError(SYNTAX)
@@ -128,11 +130,11 @@ def _kill_filters(words: list[bytes]) -> tuple[list[_Filter], bool]:
             skips_me = _yes_or_no(value)
         else:
             # As in Redis, the last filter of a kind counts.
-            filters[name] = _kill_filter(name, value)
+            filters[name] = _kill_filter(facade, name, value)
     return list(filters.values()), skips_me
 
 
-def _kill_filter(name: bytes, value: bytes) -> _Filter:
+def _kill_filter(facade: ServerFacade, name: bytes, value: bytes) -> _Filter:
     text = value.decode("utf-8", "surrogateescape")
     if name == b"id":
         wanted = integer_between(value, 1, INTEGER_MAX, "ERR client-id should be greater than 0")
@@ -144,7 +146,7 @@ def _kill_filter(name: bytes, value: bytes) -> _Filter:
     if name == b"laddr":
         return lambda session: session.local_address == text
     if name == b"user":
-        if text != "default":
+        if facade.acl.users.named(value) is None:
             raise ReplyError(f"ERR No such user '{text}'")
         return lambda session: session.user == text
     raise ReplyError(SYNTAX)
@@ -185,8 +187,9 @@ def no_evict(facade: ServerFacade, session: Session, arguments: list[bytes]) -> 
 
 
 def no_touch(facade: ServerFacade, session: Session, arguments: list[bytes]) -> bytes:
-    """Kept and shown; reading a key changes nothing about it here."""
+    """Whether its commands, but for TOUCH, count as uses of their keys."""
     session.no_touch = _on_or_off(arguments[2])
+    session.refresh()
     return reply.OK
 
 

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Final
 
 from kiwi_engine.commands.arguments import SYNTAX
+from kiwi_engine.commands.key_access import access_flags
 from kiwi_engine.commands.key_positions import key_positions
 from kiwi_engine.commands.registry import COMMANDS
 from kiwi_engine.commands.resolve import Resolved, find
@@ -103,7 +104,7 @@ def getkeysandflags(facade: ServerFacade, session: Session, arguments: list[byte
     pairs = []
     words = arguments[2:]
     for key, spec in _keys(words):
-        flags = [reply.simple(flag) for flag in _flags(spec, words)]
+        flags = [reply.simple(flag) for flag in access_flags(spec, words)]
         pairs.append(reply.array([reply.bulk(key), reply.set_of(session.resp3, flags)]))
     return reply.array(pairs)
 
@@ -113,23 +114,16 @@ def _keys(words: list[bytes]) -> list[tuple[bytes, KeySpec]]:
     found = find(words)
     if found is None:
         raise ReplyError("ERR Invalid command specified")
-    if not found.row.keys:
+    # A shard channel is specified like a key, so that clients of a cluster find its node.
+    specs = [spec for spec in found.row.keys if "not_key" not in spec.flags]
+    if not specs:
         raise ReplyError("ERR The command has no key arguments")
     if not arity_accepts(found.row.arity, len(words)):
         raise ReplyError("ERR Invalid number of arguments specified for command")
     keys = []
-    for spec in found.row.keys:
+    for spec in specs:
         keys += [(words[at], spec) for at in key_positions(spec, words)]
     return keys
-
-
-def _flags(spec: KeySpec, words: list[bytes]) -> tuple[str, ...]:
-    """What the command does to a key of `spec`; for SET that depends on its options."""
-    if "variable_flags" not in spec.flags:
-        return spec.flags
-    assert words[0].lower() == b"set", f"how do the options of {words[0]!r} change its flags?"
-    reads = any(word.lower() == b"get" for word in words[3:])
-    return ("RW", "access", "update") if reads else ("OW", "update")
 
 
 def help_(facade: ServerFacade, session: Session, arguments: list[bytes]) -> bytes:

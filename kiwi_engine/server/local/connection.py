@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from kiwi_engine.acl.user import DEFAULT_NAME
 from kiwi_engine.commands.arguments import INT32_MAX, INT32_MIN, integer_between
 from kiwi_engine.errors import ReplyError
 from kiwi_engine.keyspace.numerals.integers import to_integer
 from kiwi_engine.resp import reply
 from kiwi_engine.server.facade import ServerFacade
-from kiwi_engine.server.local.authentication import NO_PASSWORD_SET, log_in, password_of
+from kiwi_engine.server.local.authentication import NO_PASSWORD_SET, log_in, log_out
 from kiwi_engine.server.local.client_names import check_name
 from kiwi_engine.server.local.compatibility import REDIS_VERSION, ROLE, SERVER_MODE, SERVER_NAME
 from kiwi_engine.server.local.handler import Handler
@@ -25,7 +26,11 @@ _HELLO_NOAUTH: Final = (
 def ping(facade: ServerFacade, session: Session, arguments: list[bytes]) -> bytes:
     if len(arguments) > 2:
         raise ReplyError("ERR wrong number of arguments for 'ping' command")
-    return reply.bulk(arguments[1]) if len(arguments) == 2 else reply.PONG
+    content = arguments[1] if len(arguments) == 2 else b""
+    if session.subscriptions is not None and not session.resp3:
+        # In the form of a message: a subscriber waits for nothing else.
+        return reply.bulk_array([b"pong", content])
+    return reply.bulk(content) if len(arguments) == 2 else reply.PONG
 
 
 def echo(facade: ServerFacade, session: Session, arguments: list[bytes]) -> bytes:
@@ -37,11 +42,11 @@ def auth(facade: ServerFacade, session: Session, arguments: list[bytes]) -> byte
     if len(arguments) > 3:
         raise ReplyError("ERR syntax error")
     if len(arguments) == 2:
-        if not password_of(facade):
+        if facade.acl.users.default.no_password:
             raise ReplyError(NO_PASSWORD_SET)
-        log_in(facade, session, b"default", arguments[1])
+        log_in(facade, session, DEFAULT_NAME.encode(), arguments[1], arguments[0])
     else:
-        log_in(facade, session, arguments[1], arguments[2])
+        log_in(facade, session, arguments[1], arguments[2], arguments[0])
     return reply.OK
 
 
@@ -50,8 +55,8 @@ def hello(facade: ServerFacade, session: Session, arguments: list[bytes]) -> byt
     version = _protocol_version(arguments[1]) if len(arguments) > 1 else None
     credentials, name = _hello_options(arguments)
     if credentials is not None:
-        log_in(facade, session, *credentials)
-    if not session.authenticated and password_of(facade):
+        log_in(facade, session, *credentials, arguments[0])
+    if not session.authenticated and facade.acl.needs_login:
         raise ReplyError(_HELLO_NOAUTH)
     if name is not None:
         session.name = name
@@ -119,7 +124,11 @@ def quit_(facade: ServerFacade, session: Session, arguments: list[bytes]) -> byt
 
 
 def reset(facade: ServerFacade, session: Session, arguments: list[bytes]) -> bytes:
-    session.reset(authenticated=not password_of(facade))
+    facade.broker.forget(session)
+    facade.tracking.stop(session)
+    facade.monitors.remove(session)
+    session.reset(authenticated=not facade.acl.needs_login)
+    log_out(facade, session)
     return b"+RESET\r\n"
 
 

@@ -10,6 +10,7 @@ import platform
 import sys
 from typing import Any, Final
 
+from kiwi_engine.acl.permission import Reason
 from kiwi_engine.clock import monotonic_ns, wall_us
 from kiwi_engine.errors import KiwiError
 from kiwi_engine.resp import reply
@@ -21,15 +22,19 @@ from kiwi_engine.server.local.info_text import (
     command_fields,
     error_fields,
     format_sections,
+    latency_fields,
     merge,
     wants,
 )
 from kiwi_engine.server.local.process_facts import ProcessFacts, process_facts
+from kiwi_engine.server.pubsub.registry import Kind
 from kiwi_engine.server.session import Session
 
 _DAY_SECONDS: Final = 86_400
 # Fields of storage's answer that are counters to be added to those of this runtime.
 _COUNTED: Final = ("commandstats", "errorstats")
+# There the storage runtime tells counts of buckets.
+_LATENCY: Final = "latencystats"
 
 
 async def info(facade: ServerFacade, session: Session, arguments: list[bytes]) -> bytes:
@@ -52,12 +57,22 @@ async def collect(facade: ServerFacade) -> Sections:
         network["server"]["storage_error"] = problem
     own = {name: fields for name, fields in storage.items() if name not in _COUNTED}
     statistics = facade.statistics
+    if facade.config.get("latency-tracking") == "yes":
+        percents = [float(word) for word in _percentiles(facade)]
+        counts = statistics.latency_counts() | own.pop(_LATENCY, {})
+        own[_LATENCY] = latency_fields(counts, percents)
+    else:
+        own.pop(_LATENCY, None)
     here = {name: counters.facts() for name, counters in statistics.commands.items()}
     counted = {
         "commandstats": command_fields([here, storage.get("commandstats", {})]),
         "errorstats": error_fields([statistics.errors, storage.get("errorstats", {})]),
     }
     return merge(network, own, counted)
+
+
+def _percentiles(facade: ServerFacade) -> list[str]:
+    return facade.config.get("latency-tracking-info-percentiles").split()
 
 
 def network_sections(facade: ServerFacade) -> Sections:
@@ -110,6 +125,9 @@ def _clients(facade: ServerFacade) -> dict[str, Any]:
     buffers = [facade.buffers(session) for session in facade.sessions()]
     return {
         "connected_clients": len(buffers),
+        "blocked_clients": sum(session.is_blocked for session in facade.sessions()),
+        "tracking_clients": len(facade.tracking),
+        "pubsub_clients": facade.broker.registry.subscribers_count,
         "maxclients": facade.config.get("maxclients"),
         "client_recent_max_input_buffer": max((each[0] for each in buffers), default=0),
         "client_recent_max_output_buffer": max((each[1] for each in buffers), default=0),
@@ -130,6 +148,8 @@ def _memory(
         fields["storage_memory_rss"] = storage.resident_bytes
         fields["storage_memory_rss_peak"] = storage.resident_bytes_peak
     fields["memory_budget"] = facade.config.get("memory")
+    fields["maxmemory"] = facade.config.get("maxmemory")
+    fields["maxmemory_policy"] = facade.config.get("maxmemory-policy")
     return fields
 
 
@@ -145,7 +165,16 @@ def _stats(facade: ServerFacade) -> dict[str, Any]:
         "instantaneous_input_kbps": f"{input_bytes / 1024:.2f}",
         "instantaneous_output_kbps": f"{output_bytes / 1024:.2f}",
         "rejected_connections": statistics.connections_rejected,
+        "client_output_buffer_limit_disconnections": statistics.output_limit_disconnections,
         "protocol_errors": statistics.protocol_errors,
+        "acl_access_denied_auth": facade.acl.log.counts[Reason.AUTH],
+        "acl_access_denied_cmd": facade.acl.log.counts[Reason.COMMAND],
+        "acl_access_denied_key": facade.acl.log.counts[Reason.KEY],
+        "acl_access_denied_channel": facade.acl.log.counts[Reason.CHANNEL],
+        "tracking_total_prefixes": len(facade.tracking.prefixes),
+        "pubsub_channels": facade.broker.registry.total(Kind.CHANNEL),
+        "pubsub_patterns": facade.broker.registry.total(Kind.PATTERN),
+        "pubsubshard_channels": facade.broker.registry.total(Kind.SHARD_CHANNEL),
     }
 
 

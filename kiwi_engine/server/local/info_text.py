@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from kiwi_engine.histogram import percentile_us
+
 Sections = dict[str, dict[str, Any]]
 
 # What comes first and last; sections that are not named here stand between.
@@ -27,8 +29,8 @@ _FIRST: Final = (
     "backpressure",
     "hotkeys",
 )
-_LAST: Final = ("cpu", "commandstats", "errorstats", "cluster", "keyspace")
-_NOT_DEFAULT: Final = {"commandstats"}
+_LAST: Final = ("cpu", "commandstats", "errorstats", "latencystats", "cluster", "keyspace")
+_NOT_DEFAULT: Final = {"commandstats", "latencystats"}
 _ALL: Final = {"all", "everything"}
 _TITLES: Final = {"cpu": "CPU"}
 
@@ -86,6 +88,19 @@ def error_fields(counters: Iterable[Mapping[str, int]]) -> dict[str, Any]:
         for word, number in part.items():
             sums[word] = sums.get(word, 0) + number
     return {f"errorstat_{word}": {"count": sums[word]} for word in sorted(sums)}
+
+
+def latency_fields(counts: Mapping[str, list[int]], percents: Iterable[float]) -> dict[str, Any]:
+    """A `latency_percentiles_usec_` field a command: upper bounds in microseconds."""
+    wanted = list(percents)
+    return {
+        f"latency_percentiles_usec_{command}": {
+            f"p{percent:.10g}": f"{percentile_us(counts[command], percent):.3f}"
+            for percent in wanted
+        }
+        for command in sorted(counts)
+        if wanted
+    }
 
 
 def _section(name: str, fields: Mapping[str, Any]) -> bytes:

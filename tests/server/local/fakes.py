@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -14,10 +14,15 @@ from kiwi_engine.config.live import LiveConfig
 from kiwi_engine.config.settings import Settings
 from kiwi_engine.errors import ChannelClosedError
 from kiwi_engine.resp.fast import RequestReader
+from kiwi_engine.server.access_control import AccessControl
 from kiwi_engine.server.facade import ServerFacts
+from kiwi_engine.server.latency.recorder import LatencyRecorder
 from kiwi_engine.server.local import dispatch, is_locked_out
+from kiwi_engine.server.monitoring import Monitors
+from kiwi_engine.server.pubsub.broker import Broker
 from kiwi_engine.server.session import Session
 from kiwi_engine.server.statistics import NetworkStatistics
+from kiwi_engine.server.tracking.tracking import Tracking
 from tests.support.client import encode
 
 STORAGE_FACTS = {
@@ -38,7 +43,18 @@ class FakeServer:
 
     def __init__(self, **settings: Any) -> None:
         self.config = LiveConfig(msgspec.structs.replace(Settings(), **settings))
+        self.acl = AccessControl(self.config)
         self.statistics = NetworkStatistics()
+        self.latency = LatencyRecorder(self.config.settings, self._find_session)
+        # Pushed messages: (connection, encoded, whether behind the reply under way).
+        self.pushed: list[tuple[int, bytes, bool]] = []
+        self.broker = Broker(
+            lambda session, encoded: self.pushed.append((session, encoded, False)),
+            lambda session, encoded: self.pushed.append((session, encoded, True)),
+            lambda: None,
+        )
+        self.tracking = Tracking(self, lambda method, parameters: self.queries.append(method))
+        self.monitors = Monitors(self.push, self.push_behind, lambda wanted: None)
         self.storage_is_up = True
         self.queries: list[str] = []
         # What the storage runtime answers, by query; None to all others.
@@ -50,6 +66,7 @@ class FakeServer:
             "backup_cancel": False,
         }
         self.is_stopping = False
+        self.pauses: list[tuple[int, bool]] = []
         self.facts = ServerFacts(
             kiwi_version="0.1.0",
             run_id="a" * 40,
@@ -64,13 +81,16 @@ class FakeServer:
         )
         self._sessions: dict[int, Session] = {}
 
+    def _find_session(self, session_id: int) -> Session | None:
+        return self._sessions.get(session_id)
+
     def connect(self, address: str = "127.0.0.1:5000") -> Session:
         session = Session(
             len(self._sessions) + 1,
             address,
             "127.0.0.1:7379",
             monotonic_ns(),
-            authenticated=self.config.get("requirepass") == "",
+            authenticated=not self.acl.needs_login,
             file_descriptor=9,
             is_local=True,
         )
@@ -83,8 +103,26 @@ class FakeServer:
     def buffers(self, session: Session) -> tuple[int, int]:
         return (10 * session.id, 20 * session.id)
 
+    def find_session(self, session_id: int) -> Session | None:
+        return self._sessions.get(session_id)
+
+    def push(self, session_id: int, encoded: bytes) -> None:
+        self.pushed.append((session_id, encoded, False))
+
+    def push_behind(self, session_id: int, encoded: bytes) -> None:
+        self.pushed.append((session_id, encoded, True))
+
+    def behind_answers(self, session_id: int, action: Callable[[], None]) -> None:
+        action()
+
     def kill(self, session: Session) -> None:
         del self._sessions[session.id]
+
+    def pause(self, timeout_ms: int, *, holds_all: bool) -> None:
+        self.pauses.append((timeout_ms, holds_all))
+
+    def unpause(self) -> None:
+        self.pauses.clear()
 
     async def query(self, method: str, parameters: dict[str, Any]) -> Any:
         self.queries.append(method)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kiwi_engine.server.session import ReplyMode
+from kiwi_engine.server.transaction import Transaction
 from tests.server.local.fakes import FakeServer
 
 
@@ -42,6 +43,7 @@ def test_the_line_tells_the_session() -> None:
         "ssub": "0",
         "multi": "-1",
         "qbuf": "10",
+        "multi-mem": "0",
         "omem": "20",
         "cmd": "client|info",
         "user": "default",
@@ -64,6 +66,22 @@ def test_flags() -> None:
     server.run(session, "CLIENT", "NO-EVICT", "off")
     server.run(session, "CLIENT", "NO-TOUCH", "OFF")
     assert b" flags=N " in server.run(session, "CLIENT", "INFO")
+
+
+def test_who_is_in_a_transaction_or_subscribed_is_shown() -> None:
+    server = FakeServer()
+    session, other = server.connect(), server.connect()
+    session.transaction = Transaction(bytes_max=1000)
+    session.transaction.add([b"GET", b"k"])
+    server.run(other, "SUBSCRIBE", "a", "b")
+    server.run(other, "SSUBSCRIBE", "a")
+    lines = payload(server.run(session, "CLIENT", "LIST")).splitlines()
+    first, second = (fields(line) for line in lines)
+    assert (first["flags"], first["multi"], first["sub"]) == ("x", "1", "0")
+    assert (second["flags"], second["multi"]) == ("P", "-1")
+    assert (second["sub"], second["psub"], second["ssub"]) == ("2", "0", "1")
+    assert ids(server.run(session, "CLIENT", "LIST", "TYPE", "pubsub")) == ["2"]
+    assert ids(server.run(session, "CLIENT", "LIST", "TYPE", "normal")) == ["1"]
 
 
 def ids(reply: bytes) -> list[str]:

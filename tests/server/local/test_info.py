@@ -34,9 +34,9 @@ def test_default_sections_and_their_order() -> None:
 
 
 @pytest.mark.parametrize("word", ["all", "EVERYTHING"])
-def test_everything_adds_commandstats(word: str) -> None:
+def test_everything_adds_what_is_long(word: str) -> None:
     server = FakeServer()
-    assert set(info(server, word)) == {*info(server), "Commandstats"}
+    assert set(info(server, word)) == {*info(server), "Commandstats", "Latencystats"}
 
 
 def test_chosen_sections() -> None:
@@ -70,6 +70,9 @@ def test_server_and_clients() -> None:
     assert "storage_error" not in told
     assert found["Clients"] == {
         "connected_clients": "1",
+        "blocked_clients": "0",
+        "pubsub_clients": "0",
+        "tracking_clients": "0",
         "maxclients": "9",
         "client_recent_max_input_buffer": "10",
         "client_recent_max_output_buffer": "20",
@@ -107,9 +110,15 @@ def test_without_storage_the_rest_is_told() -> None:
     assert found["Memory"]["used_memory_rss"] == found["Memory"]["network_memory_rss"]
 
 
+def test_memory_tells_that_nothing_is_evicted() -> None:
+    # BullMQ warns its user of any other policy, and of none.
+    memory = info(FakeServer())["Memory"]
+    assert (memory["maxmemory"], memory["maxmemory_policy"]) == ("0", "noeviction")
+
+
 def test_memory_and_processor_time_are_measured() -> None:
     found = info(FakeServer())
-    memory = {name: int(value) for name, value in found["Memory"].items()}
+    memory = {name: int(value) for name, value in found["Memory"].items() if value.isdigit()}
     assert memory["used_memory_rss"] == memory["network_memory_rss"] + memory["storage_memory_rss"]
     assert memory["network_memory_rss_peak"] >= memory["network_memory_rss"] > 1_000_000
     cpu = {name: float(value) for name, value in found["CPU"].items()}

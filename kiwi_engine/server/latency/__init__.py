@@ -1,0 +1,1 @@
+"""What was slow, and when: SLOWLOG, LATENCY and the percentiles of INFO."""

@@ -1,0 +1,1 @@
+"""Client-side caching: which connections track what, and how they are told."""
