@@ -13,7 +13,11 @@ PRELOAD_VALUE_BYTES: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One line of the table. `goal`: the least ratio to the better of the other servers."""
+    """One line of the table. `goal`: the least ratio to the better of the other servers.
+
+    `test` is one of redis-benchmark's own, or there is a `command`, in which `__rand_int__` stands
+    for the number of a random key.
+    """
 
     name: str
     test: str
@@ -22,14 +26,20 @@ class Case:
     pipeline: int
     value_bytes: int
     goal: float
+    command: tuple[str, ...] = ()
 
     def arguments(self, port: int, scale: float) -> list[str]:
         """The words after `redis-benchmark`; `scale` shortens a run."""
         requests = max(int(self.requests * scale), self.clients * self.pipeline)
-        return (
-            f"-h 127.0.0.1 -p {port} -t {self.test} -n {requests} -c {self.clients} "
+        words = (
+            f"-h 127.0.0.1 -p {port} -n {requests} -c {self.clients} "
             f"-P {self.pipeline} -d {self.value_bytes} -r {KEYS} --csv"
         ).split()
+        return [*words, *self.command] if self.command else [*words, "-t", self.test]
+
+
+# Four writes of one script.
+_SCRIPT: Final = "for i, key in ipairs(KEYS) do redis.call('SET', key, ARGV[1]) end return #KEYS"
 
 
 CASES: Final = (
@@ -40,6 +50,16 @@ CASES: Final = (
     Case("SET 16 KiB, 50 clients", "set", 30_000, 50, 1, 16_384, 1.0),
     Case("GET 64 B, 50 clients", "get", 200_000, 50, 1, 64, 0.8),
     Case("GET 64 B, 50 clients, P=16", "get", 1_500_000, 50, 16, 64, 0.4),
+    Case(
+        "script of 4 SETs, 32 clients",
+        "",
+        60_000,
+        32,
+        1,
+        64,
+        0.3,
+        ("EVAL", _SCRIPT, "4", *(f"key:{part}:__rand_int__" for part in "abcd"), "x" * 64),
+    ),
 )
 
 

@@ -26,7 +26,7 @@ _KEY_WORDS: Final = 5
 _CHUNK_BYTES: Final = 1 << 20
 # SORT of Redis takes an overflow of whatever command came before it for one of its own: it looks at
 # C's `errno`, which this command sets back.
-_FORGET_OVERFLOW: Final = (b"INCRBYFLOAT", b"forget-overflow", b"1")
+FORGET_OVERFLOW: Final = (b"INCRBYFLOAT", b"forget-overflow", b"1")
 
 
 class Server(Protocol):
@@ -49,7 +49,7 @@ class SocketServer:
         self._resp3 = resp3
         starts = []
         for sequence in sequences:
-            commands += [[b"SELECT", b"0"], list(_FORGET_OVERFLOW), [b"FLUSHALL"]]
+            commands += [[b"SELECT", b"0"], list(FORGET_OVERFLOW), [b"FLUSHALL"]]
             starts.append(len(commands))
             commands += sequence
         replies = self.pipeline(commands)

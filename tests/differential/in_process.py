@@ -11,6 +11,8 @@ from typing import Final
 
 from kiwi_engine import clock
 from kiwi_engine.commands.executor import Executor
+from kiwi_engine.commands.resolve import find_row
+from kiwi_engine.commands.scripting.engine import Scripts
 from kiwi_engine.engine.store_protocol import Store
 from kiwi_engine.keyspace.encoding import REGISTRY, tally
 from kiwi_engine.keyspace.keyspace import Keyspace
@@ -56,6 +58,7 @@ class InProcessServer:
     def __init__(self, limits: Limits | None = None, *, thorough: bool = False) -> None:
         self._limits = limits or Limits()
         self._thorough = thorough
+        self._scripts = Scripts(find_row)
 
     def run_all(self, sequences: Sequence[Commands], resp3: bool) -> list[list[bytes]]:
         return [self._run(commands, resp3) for commands in sequences]
@@ -68,6 +71,8 @@ class InProcessServer:
         if self._thorough:
             keyspace.ranks.node_entries_min = 2
         executor = Executor(keyspace)
+        # As in the reference, scripts outlive a sequence; an interpreter is not made at once.
+        executor.scripts = self._scripts
         # One time for all: a pipeline in the reference is done before its clock goes on.
         now_ms = clock.wall_ms()
         replies, database = [], 0

@@ -22,10 +22,6 @@ _PARTS: Final = (
 )  # fmt: skip
 # Redis 7.4 has them, Valkey has its own: it spends no memory on HEXPIRE, and its HTTL has no tip.
 _PARTS_OF_OTHERS: Final = {"flags", "tips"}
-# They tell of Redis' own allocator.
-_SUBCOMMANDS_MISSING: Final = {
-    "memory": ["memory|doctor", "memory|malloc-stats", "memory|purge", "memory|stats"]
-}
 
 
 def _text(value: Any) -> Any:
@@ -89,7 +85,6 @@ def test_rows_agree_with_a_real_server(
     reader = hiredis.Reader()
     reader.feed(info_reply(ROWS[name], name, False))
     ours = _facts(_text(reader.gets()))
-    ours["subcommands"] = sorted(ours["subcommands"] + _SUBCOMMANDS_MISSING.get(name, []))
     known = [infos[name] for infos in (redis_info, valkey_info) if name in infos]
     assert known, "no server knows this command"
     parts = set(ours) - (_PARTS_OF_OTHERS if ROWS[name].since.startswith("7.4") else set())

@@ -18,12 +18,10 @@ from tests.support.servers import ROOT
 
 CATEGORIES: Final = (
     "string", "keyspace", "hash", "list", "set", "sortedset", "bitmap", "hyperloglog", "geo",
-    "stream",
+    "stream", "pubsub",
 )  # fmt: skip
-# Commands that wait for others need clients that can wait, and MIGRATE needs another server.
-NOT_YET: Final = frozenset(
-    ("blmove", "blmpop", "blpop", "brpop", "brpoplpush", "bzmpop", "bzpopmax", "bzpopmin")
-) | {"migrate"}
+# It needs another server.
+NOT_YET: Final = frozenset(("migrate",))
 # What Valkey has beyond Redis 7.2 and the deadlines of hash fields.
 ONLY_VALKEY: Final = frozenset(
     ("hgetdel", "hgetex", "hsetex", "delifeq", "msetex", "clusterscan", "cluster|flushslot")

@@ -34,6 +34,8 @@ VALKEY_DIFFERS: Final = {
     "hset c a 1; hscan c x;": "a cursor is read more strictly",
     "scan 0 foo bar;": "an unknown type is an error",
     "zadd z 0x10 a": "hexadecimal numbers are none",
+    "evalsha; ": "Valkey does not say what to use instead",
+    "evalsha_ro; ": "Valkey does not say what to use instead",
 }
 
 

@@ -125,8 +125,8 @@ class BackupWatch:
         self._moments.append(moment)
         reply = client.command("KIWI", "BACKUP", str(self.target), "INCREMENTAL")
         status = self._wait(client)
-        # After an error such as a timeout the command may still be under way: it has no end then.
-        if status.get("in_progress") or isinstance(reply, ErrorReply):
+        # Without an answer, as after a timeout, it may still be under way: it has no end then.
+        if not status or status["in_progress"] or isinstance(reply, ErrorReply):
             return
         moment.end(self.counter.bounds()[1])
         if status.get("made") == made_before + 1:

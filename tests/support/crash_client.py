@@ -119,6 +119,9 @@ class CrashClient:
         client.send(b"".join(request.data for request in requests))
         all_executed = True
         for request in requests:
+            for prelude in request.preludes:
+                if (heard := client.reply()) != prelude:
+                    self._violation(f"{request.kind}: {heard!r:.80} instead of {prelude!r}")
             all_executed &= self._judge(request, client.reply(), all_executed)
         # Exactly one reply each: the next one must be this token's.
         token = f"{self.stream.name} end of burst {self.bursts_done}"

@@ -28,9 +28,18 @@ KEYS_PER_CLIENT: Final = 40
 PAIRS_PER_CLIENT: Final = 10
 BURST_BYTES_MAX: Final = 512 * 1024
 _KINDS: Final = (
-    ("collection", "set", "pair", "delete", "own-counter", "shared-counter", "get", "echo"),
-    (100, 50, 15, 10, 5, 10, 7, 3),
+    (
+        *("collection", "set", "pair", "transaction", "script", "delete"),
+        *("own-counter", "shared-counter", "get", "echo"),
+    ),
+    (100, 50, 10, 10, 10, 10, 5, 10, 7, 3),
 )
+# Sets both sides of a pair and counts, in three calls.
+_SCRIPT: Final = b"""
+redis.call('SET', KEYS[1], ARGV[1])
+redis.call('SET', KEYS[2], ARGV[1])
+return redis.call('INCR', KEYS[3])
+"""
 
 
 @dataclass(slots=True)
@@ -38,7 +47,8 @@ class Request:
     """One command, the write it makes if it makes one, and the only right reply if known.
 
     `expected` is None where any answer of the right kind will do. `refusals` are errors that say,
-    besides those of a crash, that it was not executed.
+    besides those of a crash, that it was not executed. `preludes` are the replies that come in
+    front of the one that counts: a transaction has some.
     """
 
     kind: str
@@ -46,6 +56,7 @@ class Request:
     write: Write | None = None
     expected: Any = None
     refusals: tuple[str, ...] = ()
+    preludes: tuple[bytes, ...] = ()
 
 
 class Workload:
@@ -80,6 +91,8 @@ class Workload:
                 return self._write(kind, {key: value}, [b"SET", key, value], b"OK")
             case "pair":
                 return self._pair()
+            case "transaction" | "script":
+                return self._together(kind)
             case "delete":
                 existed = int(self._stream.latest(key) is not None)
                 return self._write(kind, {key: None}, [b"DEL", key], existed)
@@ -102,6 +115,23 @@ class Workload:
         value = self._value()
         words = [b"MSET", left, value, right, value]
         return self._write("pair", {left: value, right: value}, words, b"OK")
+
+    def _together(self, kind: str) -> Request:
+        """A pair, and a counter, by a transaction or a script: all three changes, or none."""
+        number = self._rng.randrange(PAIRS_PER_CLIENT)
+        left, right = (b"%b:pair:%d:%b" % (self._name, number, side) for side in (b"l", b"r"))
+        counter = b"%b:counter" % self._name
+        count = int(self._stream.latest(counter) or 0) + 1
+        value = self._value()
+        changes: dict[bytes, Change] = {left: value, right: value, counter: Add(1)}
+        if kind == "script":
+            words = [b"EVAL", _SCRIPT, b"3", left, right, counter, value]
+            return self._write(kind, changes, words, count)
+        queued = ([b"SET", left, value], [b"SET", right, value], [b"INCR", counter])
+        data = b"".join(encode(*words) for words in ([b"MULTI"], *queued, [b"EXEC"]))
+        write = self._stream.submit(changes)
+        preludes = (b"OK", *[b"QUEUED"] * len(queued))
+        return Request(kind, data, write, [b"OK", b"OK", count], preludes=preludes)
 
     def _collection(self) -> Request:
         """A command on two keys of one type, which are one key for the oracle."""

@@ -233,3 +233,15 @@ def test_a_refused_increment_does_not_count() -> None:
     counter.submit()
     counter.refuse()
     assert counter.settle(1) == ["c: expected 0 to 0, found 1"]
+
+
+def test_a_passage_learns_which_writes_in_doubt_were_made() -> None:
+    """A crash in the middle of it: the first of them was made, the others were not."""
+    stream = Stream("c")
+    passage = stream.follow()
+    for value in (b"1", b"2", b"3"):
+        stream.submit({A: value, B: Add(1)})
+    assert stream.settle({A: b"1", B: b"1"}) == []
+    stream.acknowledge(stream.submit({B: Add(1)}))
+    assert passage.judge({A: b"1", B: b"2"}) == []
+    assert len(passage.judge({A: b"3", B: b"4"})) == 1

@@ -11,7 +11,7 @@ from benchmarks.data_types import TYPES, Result, Type, as_markdown, measure
 
 @pytest.mark.parametrize("kind", TYPES, ids=lambda kind: kind.name)
 def test_every_type_is_measured(kind: Type, tmp_path: Path) -> None:
-    result = measure(kind, 500, tmp_path / "data")
+    result = measure(kind.name, 500, tmp_path / "data")
     assert result.reads.keys() == kind.reads.keys()
     assert min(result.insert_us, result.delete_ms, result.delete_answered_ms) > 0
     assert all(0 < median <= most for median, most in result.reads.values())

@@ -107,7 +107,8 @@ class Family:
 
 
     `references` names the servers to compare with. Valkey is the one that has all of Redis 7.2;
-    Redis itself is asked, too, where 7.0 does the same.
+    Redis itself is asked, too, where 7.0 does the same. `cost` is how many times as long its
+    sequences take as those of others: there are as many times fewer.
     """
 
     name: str
@@ -115,6 +116,7 @@ class Family:
     opening: Grammar
     closing: tuple[Words, ...] = ()
     references: tuple[str, ...] = ("valkey",)
+    cost: int = 1
 
 
 def family(
@@ -126,6 +128,7 @@ def family(
     closing: str = "",
     references: str = "valkey",
     has_mistakes: bool = True,
+    cost: int = 1,
 ) -> Family:
     """A family over the common vocabulary and `words`; `closing` is said of each key."""
     last = [line.split() for line in closing.strip().splitlines()]
@@ -139,4 +142,5 @@ def family(
             for words in last
         ),
         tuple(references.split()),
+        cost,
     )

@@ -1,0 +1,1 @@
+"""Libraries that speak Redis, unchanged, each with a real flow."""
