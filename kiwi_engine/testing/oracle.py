@@ -173,10 +173,20 @@ class Stream:
         """
         assert self.keys_in_doubt() <= observed.keys(), "keys in doubt must be read back"
         states = [self._state(observed, count) for count in range(self._count_in_doubt() + 1)]
-        violations = [] if observed in states else self._explain(states, observed)
+        if observed in states:
+            violations = []
+            self._decide(states.index(dict(observed)))
+        else:
+            violations = self._explain(states, observed)
         self._certain.update(observed)
         self._writes.clear()
         return violations
+
+    def _decide(self, made: int) -> None:
+        """Of the writes in doubt the first `made` were made: the passages need to know."""
+        in_doubt = [write for write in self._writes if write.status is Status.IN_DOUBT]
+        for number, write in enumerate(in_doubt):
+            write.status = Status.ACKNOWLEDGED if number < made else Status.REFUSED
 
     def _fold(self) -> None:
         """Forget writes whose fate is known, as far as everything before them is known too."""
