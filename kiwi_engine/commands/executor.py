@@ -113,16 +113,11 @@ class Executor:
         """The encoded reply of each command, in order, up to the first that makes keys `ready`.
 
         Who waits for those is to be served before the others are run. `now_ms` is the wall clock
-        of the run.
-
-        With `RunFlags.BLOCKING` the one command may raise `WouldBlock`.
+        of the run. With `RunFlags.BLOCKING` the one command may raise `WouldBlock`.
         """
         if flags & _LOOKED_AT:
             return self._execute_singly(db, resp3, commands, now_ms, source, user, flags)
-        context = self._context(db, resp3, now_ms)
-        context.source, context.user = source, user
-        if context.observer is not None:
-            self.tracker.by = source
+        context = self._context(db, resp3, now_ms, source, user)
         context.may_block = flags & RunFlags.BLOCKING != 0
         replies: list[bytes] = []
         # Bound because this loop is the hot path: 0.06 us of 1 us a command.
@@ -243,11 +238,7 @@ class Executor:
         source: int,
         user: str,
     ) -> list[bytes]:
-        outer = self._context(db, resp3, now_ms)
-        outer.source, outer.user, outer.may_block = source, user, False
-        if outer.observer is not None:
-            self.tracker.by = source
-        context = outer.nested()
+        context = self._context(db, resp3, now_ms, source, user).nested()
         replies: list[bytes] = []
         for row, words in zip(rows, commands, strict=True):
             if row is None or row.where == "storage":
@@ -327,13 +318,17 @@ class Executor:
         self.usage.clear()
         self.errors.clear()
 
-    def _context(self, db: int, resp3: bool, now_ms: int) -> Context:
+    def _context(self, db: int, resp3: bool, now_ms: int, source: int, user: str) -> Context:
+        """The surroundings of what `source` sends now, for `user`."""
         context = self._contexts.get((db, resp3))
         if context is None:
             database = self._keyspace.database(db)
             context = self._contexts[db, resp3] = Context(self._keyspace, database, 0, resp3, self)
         context.now_ms = now_ms
+        context.source, context.user = source, user
         context.observer = self._keyspace.observation.observer
+        if context.observer is not None:
+            self.tracker.by = source
         self._keyspace.accesses.advance(now_ms)
         return context
 

@@ -87,7 +87,7 @@ class StorageClient:
         # How to let the connections go on that were told to stop reading.
         self._held_back: dict[ReplyLine, list[Callable[[], None]]] = {}
         self.statistics = ChannelStatistics()
-        # What is done with events; with None when events may have been lost, see `lost_runs`.
+        # What is done with events, and when a storage runtime has died: events are lost with it.
         self.on_event: Callable[[Event], None] = lambda event: None
         self.on_loss: Callable[[Touched], None] = lambda touched: None
 
