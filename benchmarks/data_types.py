@@ -18,26 +18,18 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 from typing import Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import msgspec
-
 from benchmarks import machine
-from kiwi_engine.channel.frames import Request, Run
+from benchmarks.storage_bench import POLL_S, StorageBench, Words, in_own_process
+from kiwi_engine.channel.frames import Run
 from kiwi_engine.clock import monotonic_ns, sleep
-from kiwi_engine.config.settings import Settings
-from kiwi_engine.server.storage_runtime import StorageRuntime
-
-Words = list[bytes]
 
 KEY: Final = b"collection"
 PIPELINE: Final = 100
@@ -47,8 +39,6 @@ RANGE: Final = 100
 MEMORY_BYTES: Final = 128 << 20
 DELETE_GOAL_MS: Final = 5.0
 READ_GOAL_US: Final = 100.0
-_REPLY_TIMEOUT_NS: Final = 60_000_000_000
-_POLL_S: Final = 0.0001
 # Then the writes may be held back, and the background has to go on.
 _PATIENCE_NS: Final = 20_000_000
 
@@ -127,56 +117,32 @@ def cursor(number: int) -> bytes:
     return b"%d" % (number * 2654435761 % 2**32)
 
 
-class Bench:
-    """A storage runtime that is asked from this thread; `handled_ns`: what it took last."""
+class Bench(StorageBench):
+    """Asks runs of one connection; `handled_ns`: what the runtime took for the last frame."""
 
     def __init__(self, directory: Path) -> None:
-        settings = msgspec.structs.replace(
-            Settings(), dir=str(directory), memory=MEMORY_BYTES, appendfsync="everysec"
-        )
-        self._replies: dict[int, bytes] = {}
-        self._lock = threading.Lock()
-        self._run_id = 0
+        super().__init__(directory, MEMORY_BYTES)
         self.handled_ns = 0
-        self.runtime = StorageRuntime(settings, self._send)
-
-    def _send(self, replies: list[tuple[int, bytes]], answers: object) -> None:
-        with self._lock:
-            self._replies.update(replies)
 
     def ask(self, runs: Sequence[list[Words]]) -> list[bytes]:
-        """The replies of each run when all are there; meanwhile the background goes on."""
-        first, self._run_id = self._run_id, self._run_id + len(runs)
-        numbers = range(first, self._run_id)
-        made = [Run(n, 0, 0, False, run) for n, run in zip(numbers, runs, strict=True)]
+        """The replies of each run when all are there."""
+        numbers = self.number(len(runs))
+        frame = [Run(n, 0, 0, False, run) for n, run in zip(numbers, runs, strict=True)]
         started_ns = monotonic_ns()
-        self.runtime.handle(Request(made, []))
+        self.send(frame)
         self.handled_ns = monotonic_ns() - started_ns
-        deadline_ns = monotonic_ns() + _REPLY_TIMEOUT_NS
-        while any(number not in self._replies for number in numbers):
-            now_ns = monotonic_ns()
-            assert now_ns < deadline_ns, "a reply is missing"
-            if now_ns > started_ns + _PATIENCE_NS:
-                self.runtime.tick()
-            sleep(_POLL_S)
-        self.runtime.tick()
-        return [self._replies.pop(number) for number in numbers]
+        return self.wait(numbers, _PATIENCE_NS)
 
     def time_one(self, words: Words) -> int:
         """Nanoseconds from a command's arrival to its reply on the way, for a read."""
-        run = [Run(self._run_id, 0, 0, False, [words])]
-        self._run_id += 1
+        numbers = self.number(1)
+        run = Run(numbers[0], 0, 0, False, [words])
         started_ns = monotonic_ns()
-        self.runtime.handle(Request(run, []))
+        self.send([run])
         took_ns = monotonic_ns() - started_ns
-        with self._lock:
-            reply = self._replies.pop(run[0].id, b"")
+        (reply,) = self.taken(numbers)
         assert reply[:1] not in (b"", b"-"), (words, reply)
         return took_ns
-
-    def settle(self) -> None:
-        """Let everything be drained: reads are then of the index."""
-        self.runtime.close()
 
 
 @dataclass
@@ -219,7 +185,7 @@ def measure(name: str, count: int, directory: Path) -> Result:
         replies = bench.ask([words[at : at + PIPELINE] for at in range(0, len(words), PIPELINE)])
         assert not any(b"-" in reply for reply in replies), replies[0][:100]
     result.insert_us = (monotonic_ns() - started_ns) / count / 1000
-    bench.settle()
+    bench.close()
     bench = Bench(directory)
     rng = Random(1)
     for label, read in kind.reads.items():
@@ -230,7 +196,7 @@ def measure(name: str, count: int, directory: Path) -> Result:
     result.delete_answered_ms = (monotonic_ns() - started_ns) / 1e6
     result.delete_ms = bench.handled_ns / 1e6
     result.reclaim_s = reclaim(bench)
-    bench.settle()
+    bench.close()
     result.memory_mib = peak_memory_mib() - result.base_mib
     return result
 
@@ -240,7 +206,7 @@ def reclaim(bench: Bench) -> float:
     started_ns = monotonic_ns()
     while bench.runtime.keyspace.reclaimer.orphan_count():
         bench.runtime.tick()
-        sleep(_POLL_S)
+        sleep(POLL_S)
     return (monotonic_ns() - started_ns) / 1e9
 
 
@@ -287,10 +253,8 @@ def main(words: list[str] | None = None) -> int:
     misses: list[str] = []
     with tempfile.TemporaryDirectory(prefix="kiwi-types-", dir=arguments.dir) as directory:
         for kind in (each for each in TYPES if arguments.only in each.name):
-            with ProcessPoolExecutor(1, get_context("spawn")) as own_process:
-                folder = Path(directory) / kind.name
-                measured = own_process.submit(measure, kind.name, arguments.elements, folder)
-                results.append(measured.result())
+            folder = Path(directory) / kind.name
+            results.append(in_own_process(measure, kind.name, arguments.elements, folder))
             misses += results[-1].misses(kind)
         facts = machine.describe(Path(directory))
     print(as_markdown(results, arguments.elements, facts))

@@ -19,26 +19,18 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import msgspec
-
 from benchmarks import machine
-from kiwi_engine.channel.frames import Request, Run, RunFlags
-from kiwi_engine.clock import monotonic_ns, sleep
-from kiwi_engine.config.settings import Settings
-from kiwi_engine.server.storage_runtime import StorageRuntime
-
-Words = list[bytes]
+from benchmarks.storage_bench import StorageBench, Words, in_own_process
+from kiwi_engine.channel.frames import Run, RunFlags
+from kiwi_engine.clock import monotonic_ns
 
 KEY: Final = b"queue"
 PAIRS_A_FRAME: Final = 50
@@ -47,8 +39,6 @@ TENTHS: Final = 10
 GROWTH_MAX: Final = 1.5
 # So that a drain comes every few ten thousand elements.
 MEMORY_BYTES: Final = 32 << 20
-_POLL_S: Final = 0.0002
-_REPLY_TIMEOUT_NS: Final = 60_000_000_000
 
 
 @dataclass(frozen=True)
@@ -83,23 +73,12 @@ QUEUES: Final = (
 )
 
 
-class Bench:
-    """A storage runtime that is asked from this thread."""
+class Bench(StorageBench):
+    """Asks pushes of one connection and pops of many; `busy_ns`: what executing them has cost."""
 
     def __init__(self, directory: Path, memory_bytes: int) -> None:
-        settings = msgspec.structs.replace(
-            Settings(), dir=str(directory), memory=memory_bytes, appendfsync="everysec"
-        )
-        self._replies: dict[int, bytes] = {}
-        self._lock = threading.Lock()
-        self._run_id = 0
-        # What the thread that executes has worked for.
+        super().__init__(directory, memory_bytes)
         self.busy_ns = 0
-        self.runtime = StorageRuntime(settings, self._send)
-
-    def _send(self, replies: list[tuple[int, bytes]], answers: object) -> None:
-        with self._lock:
-            self._replies.update(replies)
 
     def ask(
         self, pushes: Sequence[Words], pops: Sequence[Words], *, pops_first: bool
@@ -108,26 +87,18 @@ class Bench:
 
         The pushes are pipelined on one connection, each pop has a connection of its own.
         """
-        self._run_id += 1
-        push = Run(self._run_id, 0, 0, False, list(pushes), 1)
+        numbers = self.number(1 + len(pops))
+        push = Run(numbers[0], 0, 0, False, list(pushes), 1)
         waiting = [
-            Run(self._run_id + at, 0, 0, False, [words], 1 + at, RunFlags.BLOCKING)
-            for at, words in enumerate(pops, 1)
+            Run(number, 0, 0, False, [words], 1 + at, RunFlags.BLOCKING)
+            for at, (number, words) in enumerate(zip(numbers[1:], pops, strict=True), 1)
         ]
-        numbers = range(push.id, push.id + len(waiting) + 1)
-        self._run_id = numbers[-1]
         started_ns = time.thread_time_ns()
-        for runs in (waiting, [push]) if pops_first else ([push, *waiting],):
-            self.runtime.handle(Request(runs, []))
-        deadline_ns = monotonic_ns() + _REPLY_TIMEOUT_NS
-        while any(number not in self._replies for number in numbers):
-            assert monotonic_ns() < deadline_ns, "a reply is missing"
-            self.runtime.tick()
-            sleep(_POLL_S)
-        self.runtime.tick()
+        for frame in (waiting, [push]) if pops_first else ([push, *waiting],):
+            self.send(frame)
+        replies = self.wait(numbers)
         self.busy_ns += time.thread_time_ns() - started_ns
-        with self._lock:
-            return [self._replies.pop(number) for number in numbers]
+        return replies
 
 
 @dataclass
@@ -166,7 +137,7 @@ def measure(name: str, elements: int, depth: int, memory_bytes: int, directory: 
         result.costs.append(bench.busy_ns / len(took) / PAIRS_A_FRAME / 1000)
         result.means.append(sum(took) / len(took) / PAIRS_A_FRAME / 1000)
         result.frames.append(took[len(took) * 99 // 100] / 1000)
-    bench.runtime.close()
+    bench.close()
     return result
 
 
@@ -216,9 +187,9 @@ def main(words: list[str] | None = None) -> int:
     results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="kiwi-queues-", dir=arguments.dir) as directory:
         for queue in (each for each in QUEUES if arguments.only in each.name):
-            with ProcessPoolExecutor(1, get_context("spawn")) as own_process:
-                folder = Path(directory) / queue.name
-                work = own_process.submit(
+            folder = Path(directory) / queue.name
+            results.append(
+                in_own_process(
                     measure,
                     queue.name,
                     arguments.elements,
@@ -226,7 +197,7 @@ def main(words: list[str] | None = None) -> int:
                     arguments.memory,
                     folder,
                 )
-                results.append(work.result())
+            )
         facts = machine.describe(Path(directory))
     print(as_markdown(results, arguments.elements, facts))
     slower = [result for result in results if result.growth > GROWTH_MAX]
