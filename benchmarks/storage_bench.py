@@ -19,7 +19,7 @@ import msgspec
 from kiwi_engine.channel.frames import Request, Run
 from kiwi_engine.clock import monotonic_ns, sleep
 from kiwi_engine.config.settings import Settings
-from kiwi_engine.server.storage_runtime import StorageRuntime
+from kiwi_engine.server.storage.runtime import StorageRuntime
 
 Words = list[bytes]
 Parameters = ParamSpec("Parameters")

@@ -15,7 +15,7 @@ from kiwi_engine.engine.collection.facts import value_log_facts
 from kiwi_engine.engine.layout import Paths, check_layout, read_layout
 from kiwi_engine.errors import DiskFullError
 from kiwi_engine.fs.posix import PosixFileSystem
-from kiwi_engine.server.storage_runtime import StorageRuntime
+from kiwi_engine.server.storage.runtime import StorageRuntime
 
 _TICK_S: Final = 0.001
 _TICKS_A_SHOW: Final = 100

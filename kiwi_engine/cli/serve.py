@@ -62,8 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
     _check_directory(settings.dir)
     setup_logging("server", settings.loglevel, settings.logfile)
     # Late: the server pulls in everything, and wrong settings should be told at once.
-    from kiwi_engine.server.initial_users import initial_users
-    from kiwi_engine.server.supervisor import serve
+    from kiwi_engine.server.lifecycle.supervisor import serve
+    from kiwi_engine.server.network.initial_users import initial_users
 
     users = initial_users(settings, user_lines(arguments.config))
     config_file = os.path.abspath(arguments.config) if arguments.config is not None else ""

@@ -2,7 +2,7 @@
 
 A family module ends in `TABLE`, a tuple of rows; `commands.registry` merges the families. Rows of
 the connection commands, which the network runtime answers itself, carry `where="network"` and no
-handler here: `server.local` binds theirs by name.
+handler here: `server.network.local` binds theirs by name.
 """
 
 from __future__ import annotations

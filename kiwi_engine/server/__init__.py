@@ -1,1 +1,1 @@
-"""The two runtimes, their life cycle, and what the network runtime answers by itself."""
+"""The server: two runtimes that know each other by their channel only, and their life cycle."""

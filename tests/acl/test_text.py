@@ -14,7 +14,7 @@ from kiwi_engine.config.settings import Settings
 from kiwi_engine.errors import ConfigError
 from kiwi_engine.fs.posix import PosixFileSystem
 from kiwi_engine.fs.replace import read_file, replace_file
-from kiwi_engine.server.initial_users import initial_users
+from kiwi_engine.server.network.initial_users import initial_users
 
 NOTHING = "WARNING: ACL errors detected, no change to the previously active ACL rules was performed"
 UNKNOWN = "users.acl:1: Error in applying operation '%s': Unknown command or category name in ACL. "

@@ -17,8 +17,8 @@ from kiwi_engine.config.event_classes import EventClasses
 from kiwi_engine.keyspace.encoding import tally
 from kiwi_engine.keyspace.keyspace import Keyspace
 from kiwi_engine.keyspace.limits import Limits
-from kiwi_engine.server.storage_observer import StorageObserver
-from kiwi_engine.server.watch_listener import WatchListener
+from kiwi_engine.server.storage.observer import StorageObserver
+from kiwi_engine.server.storage.watch_listener import WatchListener
 from kiwi_engine.testing.memory_store import MemoryStore
 from tests.differential.grammar import Words
 from tests.differential.harness import FORGET_OVERFLOW, Commands, SocketServer

@@ -13,7 +13,7 @@ import pytest
 
 from kiwi_engine.commands.registry import COMMANDS
 from kiwi_engine.commands.table import Command
-from kiwi_engine.server.local.command_details import info_reply
+from kiwi_engine.server.network.local.command_details import info_reply
 from tests.support.servers import ServerProcess
 
 STORAGE_COMMANDS: Final = [row for row in COMMANDS.values() if row.where == "storage"]

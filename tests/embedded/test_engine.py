@@ -20,7 +20,7 @@ from kiwi_engine.config.settings import Settings
 from kiwi_engine.embedded.keys import KEY_BYTES_MAX, VALUE_BYTES_MAX
 from kiwi_engine.embedded.options import OPTIONS, Options, settings_from
 from kiwi_engine.engine.from_settings import engine_settings
-from kiwi_engine.server.storage_runtime import StorageRuntime
+from kiwi_engine.server.storage.runtime import StorageRuntime
 from tests.commit.fakes import wait_until
 from tests.embedded.options import TINY
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from kiwi_engine.histogram import Histogram, cumulative, percentile_us
-from kiwi_engine.server.latency.doctor import OFF, report
-from kiwi_engine.server.latency.graph import draw
-from kiwi_engine.server.latency.monitor import SAMPLES_MAX, LatencyMonitor, Sample
-from kiwi_engine.server.local.info_text import latency_fields
+from kiwi_engine.server.network.latency.doctor import OFF, report
+from kiwi_engine.server.network.latency.graph import draw
+from kiwi_engine.server.network.latency.monitor import SAMPLES_MAX, LatencyMonitor, Sample
+from kiwi_engine.server.network.local.info_text import latency_fields
 
 
 def test_only_what_reaches_the_threshold_counts() -> None:

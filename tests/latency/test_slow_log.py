@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kiwi_engine.commands.slowness import ARGUMENT_BYTES_MAX, ARGUMENTS_MAX, shortened
-from kiwi_engine.server.latency.slow_log import SlowLog
+from kiwi_engine.server.network.latency.slow_log import SlowLog
 
 
 def filled(log: SlowLog, count: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kiwi_engine.channel.events import Event, Published
 from kiwi_engine.config.event_classes import EventClasses
-from kiwi_engine.server.storage_observer import StorageObserver
+from kiwi_engine.server.storage.observer import StorageObserver
 from tests.commands.helpers import Session
 
 

@@ -14,7 +14,7 @@ import pytest
 from kiwi_engine.channel.events import EVENT_RUN, Published, decode_event
 from kiwi_engine.channel.frames import Query, Request, Run
 from kiwi_engine.config.settings import Settings
-from kiwi_engine.server.storage_runtime import Answer, StorageRuntime
+from kiwi_engine.server.storage.runtime import Answer, StorageRuntime
 from tests.support.servers import wait_until
 
 SET = [b"SET", b"k", b"v"]

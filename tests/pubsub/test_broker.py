@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from kiwi_engine.channel.events import Published
 from kiwi_engine.commands.publishing import SubscriberCounts
-from kiwi_engine.server.pubsub.broker import Broker
-from kiwi_engine.server.pubsub.registry import Kind
-from kiwi_engine.server.session import Session
+from kiwi_engine.server.network.pubsub.broker import Broker
+from kiwi_engine.server.network.pubsub.registry import Kind
+from kiwi_engine.server.network.session import Session
 
 MESSAGE = b"*3\r\n$7\r\nmessage\r\n$1\r\nx\r\n$2\r\nhi\r\n"
 

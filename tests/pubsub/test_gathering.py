@@ -8,11 +8,11 @@ from typing import Any, cast
 
 from kiwi_engine.config.output_limits import OutputLimit, OutputLimits
 from kiwi_engine.resp.request import Limits
-from kiwi_engine.server.connection import Connection
-from kiwi_engine.server.output_limits import SlowReaders
-from kiwi_engine.server.pubsub.registry import Subscriptions
-from kiwi_engine.server.session import Session
-from kiwi_engine.server.statistics import NetworkStatistics
+from kiwi_engine.server.network.connection import Connection
+from kiwi_engine.server.network.output_limits import SlowReaders
+from kiwi_engine.server.network.pubsub.registry import Subscriptions
+from kiwi_engine.server.network.session import Session
+from kiwi_engine.server.network.statistics import NetworkStatistics
 
 
 class Transport:

@@ -7,10 +7,10 @@ import logging
 import pytest
 
 from kiwi_engine.config.output_limits import OutputLimit, OutputLimits
-from kiwi_engine.server.output_limits import SlowReaders, judge
-from kiwi_engine.server.pubsub.registry import Subscriptions
-from kiwi_engine.server.session import Session
-from kiwi_engine.server.statistics import NetworkStatistics
+from kiwi_engine.server.network.output_limits import SlowReaders, judge
+from kiwi_engine.server.network.pubsub.registry import Subscriptions
+from kiwi_engine.server.network.session import Session
+from kiwi_engine.server.network.statistics import NetworkStatistics
 
 SECOND_NS = 1_000_000_000
 LIMIT = OutputLimit(hard=100, soft=50, soft_seconds=2)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from kiwi_engine.commands.publishing import Patterns, SubscriberCounts
 from kiwi_engine.keyspace.glob import compile_glob
-from kiwi_engine.server.pubsub.registry import Kind, Registry, Subscriptions, names_of
+from kiwi_engine.server.network.pubsub.registry import Kind, Registry, Subscriptions, names_of
 
 
 class Listener:

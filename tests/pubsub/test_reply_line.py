@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kiwi_engine.server.slots import ReplyLine, Slot
+from kiwi_engine.server.network.slots import ReplyLine, Slot
 
 
 def new_line() -> tuple[ReplyLine, list[bytes]]:

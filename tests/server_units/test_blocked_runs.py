@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from kiwi_engine.commands.blocking import WouldBlock
 from kiwi_engine.keyspace.encoding import LIST_KIND, SORTED_SET_KIND, STREAM_KIND
-from kiwi_engine.server.blocked_runs import BlockedRun, BlockedRuns, Place, blocked_run
+from kiwi_engine.server.storage.blocked_runs import BlockedRun, BlockedRuns, Place, blocked_run
 
 KINDS = (LIST_KIND, SORTED_SET_KIND, STREAM_KIND)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from kiwi_engine.channel.events import Waits, encode_event
-from kiwi_engine.server.lost_runs import UNKNOWN_OUTCOME
-from kiwi_engine.server.slots import ReplyLine, Slot
+from kiwi_engine.server.network.lost_runs import UNKNOWN_OUTCOME
+from kiwi_engine.server.network.slots import ReplyLine, Slot
 from tests.server_units.test_storage_client import SECOND_NS, Bench, FakeLink, run
 
 BLPOP = [b"blpop", b"q", b"0"]

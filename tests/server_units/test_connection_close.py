@@ -10,13 +10,13 @@ import pytest
 
 from kiwi_engine.config.settings import Settings
 from kiwi_engine.resp.request import Limits
-from kiwi_engine.server.connection import Connection
-from kiwi_engine.server.latency.recorder import LatencyRecorder
-from kiwi_engine.server.output_limits import SlowReaders
-from kiwi_engine.server.pauses import Pauses
-from kiwi_engine.server.session import Session
-from kiwi_engine.server.slots import Slot
-from kiwi_engine.server.statistics import NetworkStatistics
+from kiwi_engine.server.network.connection import Connection
+from kiwi_engine.server.network.latency.recorder import LatencyRecorder
+from kiwi_engine.server.network.output_limits import SlowReaders
+from kiwi_engine.server.network.pauses import Pauses
+from kiwi_engine.server.network.session import Session
+from kiwi_engine.server.network.slots import Slot
+from kiwi_engine.server.network.statistics import NetworkStatistics
 
 
 class FakeTransport:

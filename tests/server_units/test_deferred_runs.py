@@ -15,8 +15,8 @@ from kiwi_engine.channel.frames import Query, Request, Run
 from kiwi_engine.clock import monotonic_ns, sleep
 from kiwi_engine.commit.throttle import Limit
 from kiwi_engine.config.settings import Settings
-from kiwi_engine.server.deferred_runs import DeferredRun, DeferredRuns
-from kiwi_engine.server.storage_runtime import StorageRuntime
+from kiwi_engine.server.storage.deferred_runs import DeferredRun, DeferredRuns
+from kiwi_engine.server.storage.runtime import StorageRuntime
 
 WAIT_NS = 20_000_000_000
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kiwi_engine.channel.events import Event, Flushed, Published, WatchBroken
-from kiwi_engine.server.event_routing import EventRouting
+from kiwi_engine.server.network.event_routing import EventRouting
 
 
 def test_each_kind_has_its_receiver() -> None:

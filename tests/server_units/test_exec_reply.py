@@ -11,10 +11,10 @@ import pytest
 
 from kiwi_engine.errors import ReplyError
 from kiwi_engine.resp import reply
-from kiwi_engine.server.exec_reply import MixedReply
-from kiwi_engine.server.local import HANDLERS
-from kiwi_engine.server.session import ReplyMode, Session
-from kiwi_engine.server.slots import ReplyLine, Slot
+from kiwi_engine.server.network.exec_reply import MixedReply
+from kiwi_engine.server.network.local import HANDLERS
+from kiwi_engine.server.network.session import ReplyMode, Session
+from kiwi_engine.server.network.slots import ReplyLine, Slot
 from tests.server.local.fakes import FakeServer
 
 

@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiwi_engine.channel.frames import RunFlags
-from kiwi_engine.server.lost_runs import (
+from kiwi_engine.server.network.lost_runs import (
     READ_TOO_LATE,
     UNKNOWN_OUTCOME,
     Touched,
     answers_without_storage,
     still_waiting,
 )
-from kiwi_engine.server.slots import ReplyLine, Slot
+from kiwi_engine.server.network.slots import ReplyLine, Slot
 
 KEYS = st.sampled_from(["a", "b", "c", "d"])
 LINES = 3

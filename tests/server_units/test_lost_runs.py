@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kiwi_engine.server.lost_runs import GivenUp, Touched, still_waiting
-from kiwi_engine.server.slots import ReplyLine, Slot
+from kiwi_engine.server.network.lost_runs import GivenUp, Touched, still_waiting
+from kiwi_engine.server.network.slots import ReplyLine, Slot
 
 
 def slot(line: str, db: int = 0) -> Slot:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kiwi_engine.commands.resolve import resolve
-from kiwi_engine.server.pause import Pause
+from kiwi_engine.server.network.pause_rules import Pause
 
 WRITES = ("set k v", "blpop k 0", "publish c m", "pfcount h", "flushall", "xreadgroup group g c")
 OTHERS = ("get k", "ping", "client unpause", "xread streams s 0", "multi", "exec", "subscribe c")

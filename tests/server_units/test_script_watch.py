@@ -11,7 +11,7 @@ from kiwi_engine.channel.events import Event, ScriptIsSlow
 from kiwi_engine.channel.frames import Query, ReceivedRequest, ReceivedRun, RunFlags
 from kiwi_engine.config.settings import Settings
 from kiwi_engine.scripting.runner import BUSY_SCRIPT
-from kiwi_engine.server.script_watch import ScriptWatch
+from kiwi_engine.server.storage.script_watch import ScriptWatch
 from tests.scripting.helpers import World
 
 OWN_SOURCE = 7
@@ -123,6 +123,6 @@ def test_the_end_of_the_channel_ends_the_process_of_one_that_has(
         run.is_killed = True
         scene.replies[0] = b"exit %d" % code
 
-    monkeypatch.setattr("kiwi_engine.server.script_watch.os._exit", leave)
+    monkeypatch.setattr("kiwi_engine.server.storage.script_watch.os._exit", leave)
     scene.world.raw("EVAL", f"redis.call('SET', 'a', 1) {LOOP}", 0)
     assert scene.replies == {0: b"exit 1"}

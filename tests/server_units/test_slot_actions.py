@@ -8,7 +8,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiwi_engine.server.slots import ReplyLine, Slot
+from kiwi_engine.server.network.slots import ReplyLine, Slot
 
 
 def new_line() -> tuple[ReplyLine, list[bytes]]:

@@ -12,9 +12,9 @@ import pytest
 from kiwi_engine.channel.frames import Request
 from kiwi_engine.config.settings import Settings
 from kiwi_engine.errors import ChannelClosedError, KiwiError
-from kiwi_engine.server.lost_runs import READ_TOO_LATE, UNKNOWN_OUTCOME
-from kiwi_engine.server.slots import ReplyLine, Slot
-from kiwi_engine.server.storage_client import (
+from kiwi_engine.server.network.lost_runs import READ_TOO_LATE, UNKNOWN_OUTCOME
+from kiwi_engine.server.network.slots import ReplyLine, Slot
+from kiwi_engine.server.network.storage_client import (
     TIMED_OUT,
     StorageClient,
 )

@@ -15,7 +15,7 @@ import pytest
 from kiwi_engine.channel.frames import Query, Request, Run
 from kiwi_engine.clock import monotonic_ns, sleep
 from kiwi_engine.config.settings import Settings
-from kiwi_engine.server.storage_runtime import Answer, StorageRuntime
+from kiwi_engine.server.storage.runtime import Answer, StorageRuntime
 
 WAIT_NS = 20_000_000_000
 

@@ -9,7 +9,7 @@ from kiwi_engine.channel.frames import RunFlags
 from kiwi_engine.commands.executor import Executor
 from kiwi_engine.keyspace import encoding
 from kiwi_engine.keyspace.keyspace import Keyspace
-from kiwi_engine.server.storage_observer import StorageObserver
+from kiwi_engine.server.storage.observer import StorageObserver
 from kiwi_engine.testing.memory_store import MemoryStore
 
 NOW = 1_700_000_000_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiwi_engine.server.slots import ReplyLine, Slot
+from kiwi_engine.server.network.slots import ReplyLine, Slot
 
 GET = [[b"GET", b"k"]]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiwi_engine.server.tracking.broadcasts import Broadcasts, keys_for
-from kiwi_engine.server.tracking.prefixes import PrefixTable
+from kiwi_engine.server.network.tracking.broadcasts import Broadcasts, keys_for
+from kiwi_engine.server.network.tracking.prefixes import PrefixTable
 
 TEXT = st.binary(max_size=4).map(lambda data: bytes(byte % 2 + 97 for byte in data))
 CHANGES = st.lists(st.tuples(st.booleans(), st.integers(1, 3), TEXT), max_size=40)

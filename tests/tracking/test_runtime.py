@@ -12,7 +12,7 @@ from kiwi_engine.channel.events import Event, Flushed, Invalidated, decode_event
 from kiwi_engine.channel.frames import Query, Request, Run, RunFlags
 from kiwi_engine.clock import monotonic_ns
 from kiwi_engine.config.settings import Settings
-from kiwi_engine.server.storage_runtime import Answer, StorageRuntime
+from kiwi_engine.server.storage.runtime import Answer, StorageRuntime
 from tests.support.servers import wait_until
 
 

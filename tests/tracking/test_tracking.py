@@ -10,9 +10,9 @@ import pytest
 
 from kiwi_engine.channel.events import Flushed, Invalidated
 from kiwi_engine.channel.frames import RunFlags
-from kiwi_engine.server.session import Session
-from kiwi_engine.server.tracking.mode import TrackingOptions
-from kiwi_engine.server.tracking.tracking import Tracking
+from kiwi_engine.server.network.session import Session
+from kiwi_engine.server.network.tracking.mode import TrackingOptions
+from kiwi_engine.server.network.tracking.tracking import Tracking
 
 ALL_KEYS = b">2\r\n$10\r\ninvalidate\r\n_\r\n"
 

@@ -75,7 +75,7 @@ def restore(context: Context, words: list[bytes]) -> bytes:
 
 
 def kill(context: Context, _words: list[bytes]) -> bytes:
-    """While a function runs, `server.script_watch` answers this."""
+    """While a function runs, `server.storage.script_watch` answers this."""
     return scripts_of(context).runner.kill(is_function=True)
 
 
@@ -140,7 +140,7 @@ def _function_reply(function: Function, resp3: bool) -> bytes:
 
 
 def stats(context: Context, _words: list[bytes]) -> bytes:
-    """While a script runs, `server.script_watch` answers this."""
+    """While a script runs, `server.storage.script_watch` answers this."""
     run = scripts_of(context).runner.current
     return stats_reply(registry_of(context), run, context.resp3)
 

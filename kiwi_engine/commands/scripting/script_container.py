@@ -32,7 +32,7 @@ def flush(context: Context, words: list[bytes]) -> bytes:
 
 
 def kill(context: Context, _words: list[bytes]) -> bytes:
-    """While a script runs, `server.script_watch` answers this."""
+    """While a script runs, `server.storage.script_watch` answers this."""
     return scripts_of(context).runner.kill(is_function=False)
 
 

@@ -1,8 +1,8 @@
 """The rows of the commands that the network runtime answers itself (pure).
 
-Connection, introspection and server commands. Their handlers are `server.local.HANDLERS`, bound by
-name; here stands only what `COMMAND INFO` and `COMMAND DOCS` tell. Flags, arities and tips are
-those of Redis 7.2.
+Connection, introspection and server commands. Their handlers are `server.network.local.HANDLERS`,
+bound by name; here stands only what `COMMAND INFO` and `COMMAND DOCS` tell. Flags, arities and tips
+are those of Redis 7.2.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The rows of pub/sub (pure).
 
-The handlers are `server.local.pubsub`: the network runtime answers these commands. Flags, arities
-and tips are those of Redis 7.2.
+The handlers are `server.network.local.pubsub`: the network runtime answers these commands. Flags,
+arities and tips are those of Redis 7.2.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The rows of client-side caching, which are subcommands of CLIENT, and of MONITOR (pure).
 
-The handlers are `server.local.tracking` and `server.local.monitor`: the network runtime answers
-these commands. Flags and arities are those of Redis 7.2.
+The handlers are `server.network.local.tracking` and `server.network.local.monitor`: the network
+runtime answers these commands. Flags and arities are those of Redis 7.2.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The rows of commands on waiting and holding back, some of them subcommands of CLIENT (pure).
 
-The handlers are `server.local.waiting` and `server.local.pausing`: the network runtime answers
-these commands. Flags, arities and tips are those of Redis 7.2.
+The handlers are `server.network.local.waiting` and `server.network.local.pausing`: the network
+runtime answers these commands. Flags, arities and tips are those of Redis 7.2.
 """
 
 from __future__ import annotations

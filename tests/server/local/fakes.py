@@ -14,15 +14,15 @@ from kiwi_engine.config.live import LiveConfig
 from kiwi_engine.config.settings import Settings
 from kiwi_engine.errors import ChannelClosedError
 from kiwi_engine.resp.fast import RequestReader
-from kiwi_engine.server.access_control import AccessControl
-from kiwi_engine.server.facade import ServerFacts
-from kiwi_engine.server.latency.recorder import LatencyRecorder
-from kiwi_engine.server.local import dispatch, is_locked_out
-from kiwi_engine.server.monitoring import Monitors
-from kiwi_engine.server.pubsub.broker import Broker
-from kiwi_engine.server.session import Session
-from kiwi_engine.server.statistics import NetworkStatistics
-from kiwi_engine.server.tracking.tracking import Tracking
+from kiwi_engine.server.network.access_control import AccessControl
+from kiwi_engine.server.network.facade import ServerFacts
+from kiwi_engine.server.network.latency.recorder import LatencyRecorder
+from kiwi_engine.server.network.local import dispatch, is_locked_out
+from kiwi_engine.server.network.monitoring import Monitors
+from kiwi_engine.server.network.pubsub.broker import Broker
+from kiwi_engine.server.network.session import Session
+from kiwi_engine.server.network.statistics import NetworkStatistics
+from kiwi_engine.server.network.tracking.tracking import Tracking
 from tests.support.client import encode
 
 STORAGE_FACTS = {

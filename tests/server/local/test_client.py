@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kiwi_engine.server.session import ReplyMode
-from kiwi_engine.server.transaction import Transaction
+from kiwi_engine.server.network.session import ReplyMode
+from kiwi_engine.server.network.transaction import Transaction
 from tests.server.local.fakes import FakeServer
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from kiwi_engine.commands.registry import COMMANDS
 from kiwi_engine.commands.table import Command, KeySpec
-from kiwi_engine.server.local import HANDLERS
-from kiwi_engine.server.local.command_details import legacy_range, subcommands
-from kiwi_engine.server.local.synopsis import Argument, parse_synopsis
+from kiwi_engine.server.network.local import HANDLERS
+from kiwi_engine.server.network.local.command_details import legacy_range, subcommands
+from kiwi_engine.server.network.local.synopsis import Argument, parse_synopsis
 from tests.server.local.fakes import FakeServer
 
 EVERY_ROW = [pair for row in COMMANDS.values() for pair in ((row, row.name), *subcommands(row))]

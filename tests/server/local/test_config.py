@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kiwi_engine.config.load import load_settings, user_lines
-from kiwi_engine.server.initial_users import initial_users
+from kiwi_engine.server.network.initial_users import initial_users
 from tests.server.local.fakes import FakeServer
 
 

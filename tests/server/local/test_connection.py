@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kiwi_engine.clock import wall_us
-from kiwi_engine.server.session import ReplyMode
+from kiwi_engine.server.network.session import ReplyMode
 from tests.server.local.fakes import FakeServer
 
 WRONG_PASSWORD = b"-WRONGPASS invalid username-password pair or user is disabled.\r\n"

@@ -11,7 +11,7 @@ import hiredis
 import pytest
 
 from kiwi_engine.commands.registry import COMMANDS
-from kiwi_engine.server.local.command_details import subcommands
+from kiwi_engine.server.network.local.command_details import subcommands
 from tests.server.local.fakes import FakeServer
 from tests.support.client import Client, encode
 from tests.support.servers import (

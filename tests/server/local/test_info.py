@@ -6,9 +6,9 @@ import os
 
 import pytest
 
-from kiwi_engine.server.local.info_text import format_sections, wants
-from kiwi_engine.server.local.process_facts import process_facts
-from kiwi_engine.server.statistics import NetworkStatistics
+from kiwi_engine.server.network.local.info_text import format_sections, wants
+from kiwi_engine.server.network.local.process_facts import process_facts
+from kiwi_engine.server.network.statistics import NetworkStatistics
 from tests.server.local.fakes import FakeServer
 
 NO_PROCESS = 2**22 + 1

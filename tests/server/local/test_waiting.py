@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from kiwi_engine.errors import ReplyError
-from kiwi_engine.server.local.handler import Answer, Handler
-from kiwi_engine.server.local.pausing import HANDLERS as PAUSING
-from kiwi_engine.server.local.waiting import HANDLERS as WAITING
-from kiwi_engine.server.session import Session
+from kiwi_engine.server.network.local.handler import Answer, Handler
+from kiwi_engine.server.network.local.pausing import HANDLERS as PAUSING
+from kiwi_engine.server.network.local.waiting import HANDLERS as WAITING
+from kiwi_engine.server.network.session import Session
 from tests.server.local.fakes import FakeServer
 
 HANDLERS: dict[str, Handler] = {**WAITING, **PAUSING}

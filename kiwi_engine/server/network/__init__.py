@@ -1,0 +1,1 @@
+"""The network runtime: connections, and what it answers by itself."""

@@ -1,0 +1,196 @@
+"""INFO: what the network runtime knows, and what the storage runtime answers (glue).
+
+Every value is measured or set by someone; what is not known is left out. While the storage runtime
+does not answer, INFO still tells everything else and, in `storage_error`, why.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+from typing import Any, Final
+
+from kiwi_engine.acl.permission import Reason
+from kiwi_engine.clock import monotonic_ns, wall_us
+from kiwi_engine.errors import KiwiError
+from kiwi_engine.resp import reply
+from kiwi_engine.server.network.facade import ServerFacade
+from kiwi_engine.server.network.local.compatibility import REDIS_VERSION, ROLE, SERVER_MODE
+from kiwi_engine.server.network.local.handler import Handler
+from kiwi_engine.server.network.local.info_text import (
+    Sections,
+    command_fields,
+    error_fields,
+    format_sections,
+    latency_fields,
+    merge,
+    wants,
+)
+from kiwi_engine.server.network.local.process_facts import ProcessFacts, process_facts
+from kiwi_engine.server.network.pubsub.registry import Kind
+from kiwi_engine.server.network.session import Session
+
+_DAY_SECONDS: Final = 86_400
+# Fields of storage's answer that are counters to be added to those of this runtime.
+_COUNTED: Final = ("commandstats", "errorstats")
+# There the storage runtime tells counts of buckets.
+_LATENCY: Final = "latencystats"
+
+
+async def info(facade: ServerFacade, session: Session, arguments: list[bytes]) -> bytes:
+    requested = [word.decode("utf-8", "surrogateescape").lower() for word in arguments[1:]]
+    sections = await collect(facade)
+    chosen = {name: fields for name, fields in sections.items() if wants(requested, name)}
+    return reply.verbatim(session.resp3, format_sections(chosen))
+
+
+async def collect(facade: ServerFacade) -> Sections:
+    """All sections of INFO."""
+    storage: Sections = {}
+    problem = ""
+    try:
+        storage = await facade.query("stats", {})
+    except KiwiError as error:
+        problem = str(error)
+    network = merge(network_sections(facade), facade.network_sections())
+    if problem:
+        network["server"]["storage_error"] = problem
+    own = {name: fields for name, fields in storage.items() if name not in _COUNTED}
+    statistics = facade.statistics
+    if facade.config.get("latency-tracking") == "yes":
+        percents = [float(word) for word in _percentiles(facade)]
+        counts = statistics.latency_counts() | own.pop(_LATENCY, {})
+        own[_LATENCY] = latency_fields(counts, percents)
+    else:
+        own.pop(_LATENCY, None)
+    here = {name: counters.facts() for name, counters in statistics.commands.items()}
+    counted = {
+        "commandstats": command_fields([here, storage.get("commandstats", {})]),
+        "errorstats": error_fields([statistics.errors, storage.get("errorstats", {})]),
+    }
+    return merge(network, own, counted)
+
+
+def _percentiles(facade: ServerFacade) -> list[str]:
+    return facade.config.get("latency-tracking-info-percentiles").split()
+
+
+def network_sections(facade: ServerFacade) -> Sections:
+    """The sections, or parts of them, that need no answer of the storage runtime."""
+    facts = facade.facts
+    network = process_facts(facts.network_process_id)
+    storage: ProcessFacts | None = None
+    if facts.storage_process_id not in (None, facts.network_process_id):
+        storage = process_facts(facts.storage_process_id or 0)
+    return {
+        "server": _server(facade),
+        "clients": _clients(facade),
+        "memory": _memory(facade, network, storage),
+        "stats": _stats(facade),
+        "replication": {"role": ROLE, "connected_slaves": 0},
+        "cpu": _cpu(network, storage),
+        "cluster": {"cluster_enabled": 0},
+    }
+
+
+def _server(facade: ServerFacade) -> dict[str, Any]:
+    facts = facade.facts
+    uptime_seconds = (monotonic_ns() - facts.started_ns) // 1_000_000_000
+    fields: dict[str, Any] = {
+        "redis_version": REDIS_VERSION,
+        "kiwi_version": facts.kiwi_version,
+        "redis_mode": SERVER_MODE,
+        "runtime_mode": facts.runtime_mode,
+        "os": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "arch_bits": 64 if sys.maxsize > 2**32 else 32,
+        "python_version": platform.python_version(),
+        "process_id": facts.process_id,
+        "network_process_id": facts.network_process_id,
+    }
+    if facts.storage_process_id is not None:
+        fields["storage_process_id"] = facts.storage_process_id
+    return fields | {
+        "run_id": facts.run_id,
+        "tcp_port": facts.tcp_port,
+        "server_time_usec": wall_us(),
+        "uptime_in_seconds": uptime_seconds,
+        "uptime_in_days": uptime_seconds // _DAY_SECONDS,
+        "hz": facade.config.get("hz"),
+        "executable": facts.executable,
+        "config_file": facts.config_file,
+    }
+
+
+def _clients(facade: ServerFacade) -> dict[str, Any]:
+    buffers = [facade.buffers(session) for session in facade.sessions()]
+    return {
+        "connected_clients": len(buffers),
+        "blocked_clients": sum(session.is_blocked for session in facade.sessions()),
+        "tracking_clients": len(facade.tracking),
+        "pubsub_clients": facade.broker.registry.subscribers_count,
+        "maxclients": facade.config.get("maxclients"),
+        "client_recent_max_input_buffer": max((each[0] for each in buffers), default=0),
+        "client_recent_max_output_buffer": max((each[1] for each in buffers), default=0),
+    }
+
+
+def _memory(
+    facade: ServerFacade, network: ProcessFacts | None, storage: ProcessFacts | None
+) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    known = [each for each in (network, storage) if each is not None]
+    if known:
+        fields["used_memory_rss"] = sum(each.resident_bytes for each in known)
+    if network is not None:
+        fields["network_memory_rss"] = network.resident_bytes
+        fields["network_memory_rss_peak"] = network.resident_bytes_peak
+    if storage is not None:
+        fields["storage_memory_rss"] = storage.resident_bytes
+        fields["storage_memory_rss_peak"] = storage.resident_bytes_peak
+    fields["memory_budget"] = facade.config.get("memory")
+    fields["maxmemory"] = facade.config.get("maxmemory")
+    fields["maxmemory_policy"] = facade.config.get("maxmemory-policy")
+    return fields
+
+
+def _stats(facade: ServerFacade) -> dict[str, Any]:
+    statistics = facade.statistics
+    commands, input_bytes, output_bytes = statistics.rates()
+    return {
+        "total_connections_received": statistics.connections_received,
+        "total_commands_processed": statistics.commands_processed,
+        "instantaneous_ops_per_sec": round(commands),
+        "total_net_input_bytes": statistics.input_bytes,
+        "total_net_output_bytes": statistics.output_bytes,
+        "instantaneous_input_kbps": f"{input_bytes / 1024:.2f}",
+        "instantaneous_output_kbps": f"{output_bytes / 1024:.2f}",
+        "rejected_connections": statistics.connections_rejected,
+        "client_output_buffer_limit_disconnections": statistics.output_limit_disconnections,
+        "protocol_errors": statistics.protocol_errors,
+        "acl_access_denied_auth": facade.acl.log.counts[Reason.AUTH],
+        "acl_access_denied_cmd": facade.acl.log.counts[Reason.COMMAND],
+        "acl_access_denied_key": facade.acl.log.counts[Reason.KEY],
+        "acl_access_denied_channel": facade.acl.log.counts[Reason.CHANNEL],
+        "tracking_total_prefixes": len(facade.tracking.prefixes),
+        "pubsub_channels": facade.broker.registry.total(Kind.CHANNEL),
+        "pubsub_patterns": facade.broker.registry.total(Kind.PATTERN),
+        "pubsubshard_channels": facade.broker.registry.total(Kind.SHARD_CHANNEL),
+    }
+
+
+def _cpu(network: ProcessFacts | None, storage: ProcessFacts | None) -> dict[str, Any]:
+    known = [each for each in (network, storage) if each is not None]
+    if not known:
+        return {}
+    fields = {
+        "used_cpu_sys": f"{sum(each.system_seconds for each in known):.6f}",
+        "used_cpu_user": f"{sum(each.user_seconds for each in known):.6f}",
+    }
+    for name, each in (("network", network), ("storage", storage)):
+        if each is not None:
+            fields[f"{name}_cpu_sys"] = f"{each.system_seconds:.6f}"
+            fields[f"{name}_cpu_user"] = f"{each.user_seconds:.6f}"
+    return fields
+
+
+HANDLERS: Final[dict[str, Handler]] = {"info": info}
