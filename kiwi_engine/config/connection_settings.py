@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, get_args
 
-import msgspec
-
-from kiwi_engine.config.kinds import Choice, Integer, Size, Text, Words
+from kiwi_engine.config.kinds import Choice, Integer, Size, Text
 from kiwi_engine.config.output_limits import OutputLimits, OutputLimitsKind
 from kiwi_engine.config.rows import (
     GB,
@@ -19,37 +17,13 @@ from kiwi_engine.config.rows import (
     LogLevel,
     Row,
 )
+from kiwi_engine.config.transport_settings import TransportSettings
 
 
-class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
+class ConnectionSettings(TransportSettings, frozen=True, kw_only=True):
     """The first sections of `Settings`."""
 
     # --- Network ---
-    port: Annotated[
-        int, Row(NETWORK, Integer(1, 65535), "TCP port on which clients connect.", redis=True)
-    ] = 7379
-    bind: Annotated[
-        tuple[str, ...],
-        Row(
-            NETWORK,
-            Words(),
-            "Addresses to listen on. A server that others can reach should set requirepass.",
-            redis=True,
-        ),
-    ] = ("127.0.0.1",)
-    tcp_backlog: Annotated[
-        int,
-        Row(NETWORK, Integer(1, 65535), "Connections that may wait to be accepted.", redis=True),
-    ] = 511
-    tcp_keepalive: Annotated[
-        int,
-        Row(
-            NETWORK,
-            Integer(0, 86400, "seconds"),
-            "Idle seconds after which the kernel probes a client that may be gone; 0: never.",
-            redis=True,
-        ),
-    ] = 300
     timeout: Annotated[
         int,
         Row(

@@ -7,33 +7,23 @@ the reference page are derived from it (`config.schema`). The key of `value_thre
 
 from __future__ import annotations
 
-from typing import Annotated, get_args
+from typing import Annotated
 
-from kiwi_engine.config.kinds import Choice, Duration, Integer, Size
-from kiwi_engine.config.latency_settings import LatencySettings
+from kiwi_engine.config.kinds import Duration, Integer, Size
+from kiwi_engine.config.lifecycle_settings import LifecycleSettings
 from kiwi_engine.config.rows import (
     GB,
-    HOUR_MS,
     INT_MAX,
     MB,
     RUNTIME,
     Row,
-    RuntimeMode,
 )
 
 
-class Settings(LatencySettings, frozen=True, kw_only=True):
+class Settings(LifecycleSettings, frozen=True, kw_only=True):
     """A complete, validated configuration; sizes are bytes, durations as their row says."""
 
     # --- Processes, memory and limits ---
-    runtime_mode: Annotated[
-        RuntimeMode,
-        Row(
-            RUNTIME,
-            Choice(get_args(RuntimeMode)),
-            "dual: the storage runtime is a process of its own. single: everything in one process.",
-        ),
-    ] = "dual"
     memory: Annotated[
         int,
         Row(
@@ -50,31 +40,6 @@ class Settings(LatencySettings, frozen=True, kw_only=True):
             "Background threads of the storage runtime: log files ahead, drains, flushes.",
         ),
     ] = 2
-    channel_buffer_size: Annotated[
-        int,
-        Row(
-            RUNTIME,
-            Integer(1, 10_000_000, "commands"),
-            "Commands that may be under way to the storage runtime before clients are held back.",
-        ),
-    ] = 65_536
-    channel_buffer_bytes: Annotated[
-        int,
-        Row(
-            RUNTIME,
-            Size(1, 64 * GB),
-            "Bytes that may be under way to the storage runtime before clients are held back.",
-        ),
-    ] = 64 * MB
-    request_timeout: Annotated[
-        int,
-        Row(
-            RUNTIME,
-            Duration(1, 24 * HOUR_MS, "ms"),
-            "Time after which a request that storage has not answered gets an error.",
-            runtime=True,
-        ),
-    ] = 30_000
     busy_reply_threshold: Annotated[
         int,
         Row(

@@ -10,7 +10,6 @@ import contextlib
 import logging
 import os
 import secrets
-import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final
@@ -41,6 +40,7 @@ from kiwi_engine.server.network.connection import Connection
 from kiwi_engine.server.network.event_routing import EventRouting
 from kiwi_engine.server.network.facade import ServerFacts
 from kiwi_engine.server.network.latency.recorder import LatencyRecorder
+from kiwi_engine.server.network.listeners import Listeners, tune
 from kiwi_engine.server.network.lost_runs import Touched
 from kiwi_engine.server.network.monitoring import QUERY as MONITOR_SCRIPTS
 from kiwi_engine.server.network.monitoring import Monitors
@@ -104,7 +104,7 @@ class NetworkRuntime:
         # Of connections that are gone, and whose last EXEC may still have to be run.
         self._departed: list[Session] = []
         self._next_session_id = 1
-        self._servers: list[asyncio.Server] = []
+        self._listeners = Listeners(lambda: Connection(self))
         self._all_gone = asyncio.Event()
         self._sweep: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -140,30 +140,17 @@ class NetworkRuntime:
 
     async def bind(self) -> None:
         """Take all addresses without listening yet; `OSError` if one of them is taken."""
-        settings = self.config.settings
-        for address in settings.bind:
-            server = await asyncio.get_running_loop().create_server(
-                lambda: Connection(self),
-                address,
-                settings.port,
-                backlog=settings.tcp_backlog,
-                start_serving=False,
-            )
-            self._servers.append(server)
+        await self._listeners.bind(self.config.settings)
 
     async def start(self) -> None:
         """Listen: from now on clients are served."""
+        await self._listeners.start()
         loop = asyncio.get_running_loop()
-        for server in self._servers:
-            await server.start_serving()
-            for handle in server.sockets:
-                logger.info("ready to accept connections on %s:%d", *handle.getsockname()[:2])
         self._sweep = loop.call_later(_SWEEP_INTERVAL_S, self._sweep_now)
 
     async def stop(self, deadline_s: float) -> None:
         """Accept nothing more, let what was accepted be answered, close all connections."""
-        for server in self._servers:
-            server.close()
+        self._listeners.close()
         for connection in list(self._connections.values()):
             connection.stop_reading()
             connection.drop_wait()
@@ -215,7 +202,7 @@ class NetworkRuntime:
             self.statistics.connections_rejected += 1
             return None
         handle = transport.get_extra_info("socket")
-        _tune(handle, settings.tcp_keepalive)
+        tune(handle, settings.tcp_keepalive)
         peer, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
         session = Session(
             self._next_session_id,
@@ -400,13 +387,3 @@ def changed_fields(old: Settings, new: Settings) -> dict[str, Any]:
     """The fields of `new` that differ from `old`."""
     before, after = msgspec.structs.asdict(old), msgspec.structs.asdict(new)
     return {name: value for name, value in after.items() if value != before[name]}
-
-
-def _tune(handle: socket.socket, keepalive_s: int) -> None:
-    """No delay for replies; ask silent peers whether they are there, as Redis does."""
-    handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if keepalive_s:
-        handle.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, keepalive_s)
-        handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, keepalive_s // 3))
-        handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
