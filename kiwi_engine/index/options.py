@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rocksdict import (
+    BlockBasedIndexType,
     BlockBasedOptions,
     Cache,
     ChecksumType,
@@ -12,7 +13,7 @@ from rocksdict import (
     WriteOptions,
 )
 
-from kiwi_engine.index.settings import MEBIBYTE, IndexSettings
+from kiwi_engine.index.settings import KIBIBYTE, MEBIBYTE, IndexSettings
 from kiwi_engine.index.table_format import FORMAT_VERSION
 
 # RocksDB's own text log: enough to see a bad day, never more than a few megabytes.
@@ -24,6 +25,8 @@ _PENDING_COMPACTION_SLOWDOWN_BYTES = 2 * 1024 * 1024 * MEBIBYTE
 _PENDING_COMPACTION_STOP_BYTES = 4 * 1024 * 1024 * MEBIBYTE
 # Written-back in small steps, so that the log's fdatasync never queues behind a whole table.
 _SYNC_STEP_BYTES = 1 * MEBIBYTE
+# Of an index or a filter: as large as a data block.
+_PARTITION_BYTES = 4 * KIBIBYTE
 
 
 def database_options(settings: IndexSettings, *, create: bool) -> Options:
@@ -55,7 +58,8 @@ def _shape_tree(options: Options, settings: IndexSettings) -> None:
     options.set_soft_pending_compaction_bytes_limit(_PENDING_COMPACTION_SLOWDOWN_BYTES)
     options.set_hard_pending_compaction_bytes_limit(_PENDING_COMPACTION_STOP_BYTES)
     options.set_compression_type(DBCompressionType.lz4())
-    options.set_bottommost_compression_type(DBCompressionType.zstd())
+    if settings.bottommost_compression == "zstd":
+        options.set_bottommost_compression_type(DBCompressionType.zstd())
 
 
 def _table_options(settings: IndexSettings) -> BlockBasedOptions:
@@ -65,9 +69,14 @@ def _table_options(settings: IndexSettings) -> BlockBasedOptions:
     table.set_format_version(FORMAT_VERSION)
     table.set_checksum_type(ChecksumType.crc32c())
     table.set_bloom_filter(settings.bloom_bits_per_key, False)
-    # Index and filter blocks grow with the data; in the cache they stay inside its bound.
+    # Index and filter blocks grow with the data; in the cache they stay inside its bound. In parts,
+    # because a whole one is larger than a shard of a small cache, and would be read for each key.
     table.set_cache_index_and_filter_blocks(True)
     table.set_pin_l0_filter_and_index_blocks_in_cache(True)
+    table.set_index_type(BlockBasedIndexType.two_level_index_search())
+    table.set_partition_filters(True)
+    table.set_metadata_block_size(_PARTITION_BYTES)
+    table.set_pin_top_level_index_and_filter(True)
     return table
 
 

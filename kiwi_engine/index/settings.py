@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from kiwi_engine.config.rows import BlockCompression
+
 KIBIBYTE = 1024
 MEBIBYTE = 1024 * KIBIBYTE
 
@@ -28,4 +30,5 @@ class IndexSettings(msgspec.Struct, frozen=True, kw_only=True):
     level_zero_stop_files: int = 96
     table_bytes: int = 64 * MEBIBYTE
     level_base_bytes: int = 256 * MEBIBYTE
+    bottommost_compression: BlockCompression = "lz4"
     tolerates_damage: bool = False

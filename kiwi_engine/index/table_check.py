@@ -3,13 +3,12 @@
 Reading all keys through RocksDB does not: it passes over blocks whose keys a range deletion covers,
 and never looks at some others. Here the blocks are found through the table's own index, they must
 lie side by side from the first byte to the footer, and each one's checksum is checked. Memory is
-bounded by a window and the index block of one table.
+bounded by a window and the places of the blocks of one table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import chain
 
 from kiwi_engine.errors import CorruptionError
 from kiwi_engine.fs.protocol import FileSystem
@@ -18,6 +17,8 @@ from kiwi_engine.index.block_compression import decompress_block
 from kiwi_engine.index.table_format import (
     FOOTER_BYTES,
     INDEX_NAME,
+    PARTITIONED_FILTER_PREFIX,
+    PROPERTIES_NAME,
     TRAILER_BYTES,
     Footer,
     Handle,
@@ -25,6 +26,7 @@ from kiwi_engine.index.table_format import (
     decode_footer,
     decode_trailer,
     final_checksum,
+    has_two_levels,
     index_handles,
     metaindex_handles,
 )
@@ -83,13 +85,25 @@ class _Table:
             if index is None:
                 raise ValueError("the table has no index")
             offset = index.offset
-            data = index_handles(self._content(index))
-            return list(chain(data, others.values(), [footer.metaindex]))
+            found = [*others.values(), footer.metaindex, *index_handles(self._content(index))]
+            if self._has_two_levels(others):
+                for partition in index_handles(self._content(index)):
+                    offset = partition.offset
+                    found += index_handles(self._content(partition))
+            for name, handle in others.items():
+                if name.startswith(PARTITIONED_FILTER_PREFIX):
+                    offset = handle.offset
+                    found += index_handles(self._content(handle))
+            return found
         except UnknownTableError:
             raise
         except ValueError as damage:
             reason = f"{damage}; what the table holds cannot be found"
             raise CorruptionError(self._path, max(offset, 0), reason) from damage
+
+    def _has_two_levels(self, others: dict[bytes, Handle]) -> bool:
+        properties = others.get(PROPERTIES_NAME)
+        return properties is not None and has_two_levels(self._content(properties))
 
     def _metaindex(self, footer: Footer) -> dict[bytes, Handle]:
         self._context = footer.context

@@ -1,6 +1,6 @@
 """How a RocksDB table is built, as far as its checksums need it (pure codec).
 
-    table = data blocks, filter block, index block, ..., metaindex block, footer      (no gaps)
+    table = data blocks, filter blocks, index blocks, ..., metaindex block, footer    (no gaps)
 
     block  +------+---------+--------------+
            | data | type u8 | checksum u32 |      `type`: how `data` is compressed
@@ -13,10 +13,12 @@
             +-------------+-----------+----------+---------+-----------+------+---------+-------+
 
 Little-endian. The metaindex block ends where the footer begins. It maps names to the places of the
-other blocks; the index block maps keys to the places of the data blocks. Every checksum is a masked
-CRC-32C with the block's offset and the table's context added, so that a block in a wrong place, or
-of another table, does not pass. Version 6 of the format (RocksDB 8.6 and later) with CRC-32C, which
-is what `index.options` asks for; described in RocksDB's `table/format.h`.
+other blocks; the index block maps keys to the places of the data blocks, or, in an index of two
+levels, to those of its partitions, which do. A filter in partitions has an index, too. Every
+checksum is a masked CRC-32C with the block's offset and the table's context added, so that a block
+in a wrong place, or of another table, does not pass. Version 6 of the format (RocksDB 8.6 and
+later) with CRC-32C, which is what `index.options` asks for; described in RocksDB's
+`table/format.h`.
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ TRAILER_BYTES: Final = 5
 FORMAT_VERSION: Final = 6
 CHECKSUM_CRC32C: Final = 1
 INDEX_NAME: Final = b"rocksdb.index"
+PROPERTIES_NAME: Final = b"rocksdb.properties"
+PARTITIONED_FILTER_PREFIX: Final = b"partitionedfilter."
 
 _FOOTER: Final = struct.Struct("<B4sIII24sIQ")
 _TRAILER: Final = struct.Struct("<BI")
@@ -43,6 +47,8 @@ _MASK_DELTA: Final = 0xA282EAD8
 _U32_MAX: Final = 0xFFFFFFFF
 # The highest bit of the number of restarts says that a hash index precedes them.
 _RESTARTS_MASK: Final = 0x7FFFFFFF
+_INDEX_TYPE: Final = b"rocksdb.block.based.table.index.type"
+_TWO_LEVELS: Final = 2
 assert _FOOTER.size == FOOTER_BYTES
 assert _TRAILER.size == TRAILER_BYTES
 
@@ -113,8 +119,16 @@ def metaindex_handles(block: bytes) -> dict[bytes, Handle]:
     return handles
 
 
+def has_two_levels(properties: bytes) -> bool:
+    """Whether the properties of a table say that its index is in partitions. As above."""
+    for key, begin, end in _entries(properties, has_value_length=True):
+        if key == _INDEX_TYPE:
+            return int.from_bytes(properties[begin:end], "little") == _TWO_LEVELS
+    return False
+
+
 def index_handles(block: bytes) -> Iterator[Handle]:
-    """The places of the data blocks, ascending. As above; `block` is decompressed.
+    """The places that an index names, ascending. As above; `block` is decompressed.
 
     An index block leaves out the length of its values, and its keys are whole.
     """

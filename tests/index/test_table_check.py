@@ -20,12 +20,29 @@ from rocksdict import (
 from kiwi_engine.checksum import crc32c
 from kiwi_engine.errors import CorruptionError
 from kiwi_engine.fs.posix import PosixFileSystem
+from kiwi_engine.index.block_compression import decompress_block
 from kiwi_engine.index.rocks import RocksIndex
 from kiwi_engine.index.settings import MEBIBYTE, IndexSettings
 from kiwi_engine.index.table_check import check_table
-from kiwi_engine.index.table_format import FOOTER_BYTES, UnknownTableError, final_checksum
+from kiwi_engine.index.table_format import (
+    FOOTER_BYTES,
+    INDEX_NAME,
+    PARTITIONED_FILTER_PREFIX,
+    PROPERTIES_NAME,
+    Handle,
+    UnknownTableError,
+    decode_footer,
+    final_checksum,
+    has_two_levels,
+    index_handles,
+    metaindex_handles,
+)
 
-SETTINGS = IndexSettings(block_cache_bytes=MEBIBYTE, write_buffer_bytes=MEBIBYTE)
+SETTINGS = IndexSettings(
+    block_cache_bytes=MEBIBYTE,
+    write_buffer_bytes=8 * MEBIBYTE,
+    bottommost_compression="zstd",
+)
 STEP = int(os.environ.get("TABLE_FLIP_STEP", "61"))
 
 
@@ -33,11 +50,12 @@ def damages(path: Path) -> list[CorruptionError]:
     return list(check_table(PosixFileSystem(), str(path), lambda reached: None))
 
 
-def make_table(path: Path, *, compact: bool = False) -> Path:
+def make_table(path: Path, *, compact: bool = False, keys: int = 700) -> Path:
     """A table with every kind of block: data, filter, range deletions, properties, index."""
     chance = random.Random(3)
     index = RocksIndex.open(str(path), SETTINGS)
-    index.write([(b"a long common prefix %05d" % n, chance.randbytes(40)) for n in range(700)], [])
+    rows = [(b"a long common prefix %05d" % n, chance.randbytes(40)) for n in range(keys)]
+    index.write(rows, [])
     index.write([], [(b"a long common prefix 00100", b"a long common prefix 00200")])
     index.flush()
     if compact:
@@ -67,6 +85,38 @@ def test_an_intact_table(tmp_path: Path, compact: bool) -> None:
     assert reached == sorted(reached)
     assert reached[-1] == path.stat().st_size - FOOTER_BYTES
     assert len(reached) > 10, "blocks"
+
+
+def test_index_and_filter_are_in_partitions(tmp_path: Path) -> None:
+    """As a whole they would not fit into a shard of a small cache."""
+    path = make_table(tmp_path / "index", keys=20_000)
+    whole = path.read_bytes()
+    footer = decode_footer(whole[-FOOTER_BYTES:], len(whole) - FOOTER_BYTES)
+    others = metaindex_handles(content(whole, footer.metaindex))
+    assert has_two_levels(content(whole, others[PROPERTIES_NAME]))
+    partitions = list(index_handles(content(whole, others[INDEX_NAME])))
+    (filter_index,) = [
+        handle for name, handle in others.items() if name.startswith(PARTITIONED_FILTER_PREFIX)
+    ]
+    filters = list(index_handles(content(whole, filter_index)))
+    assert len(partitions) > 3
+    assert len(filters) > 3
+    assert max(handle.length for handle in (*partitions, *filters)) < 8192
+    assert damages(path) == []
+    # In the middle of a partition of each kind.
+    for handle, words in ((partitions[2], "cannot be found"), (filters[2], "checksum mismatch")):
+        damaged = bytearray(whole)
+        damaged[handle.offset + handle.length // 2] ^= 1
+        path.write_bytes(damaged)
+        (damage,) = damages(path)
+        assert damage.offset == handle.offset
+        assert words in damage.reason
+
+
+def content(table: bytes, handle: Handle) -> bytes:
+    """A block of `table`, decompressed."""
+    end = handle.offset + handle.length
+    return decompress_block(table[end], table[handle.offset : end])
 
 
 def test_every_flipped_byte_is_noticed(table: Path, copy: Path) -> None:

@@ -12,6 +12,7 @@ from kiwi_engine.index.table_format import (
     UnknownTableError,
     decode_footer,
     final_checksum,
+    has_two_levels,
     index_handles,
     metaindex_handles,
     read_varint,
@@ -78,6 +79,19 @@ RESTARTS = b"\x00\x00\x00\x00\x01\x00\x00\x00"
 def test_a_metaindex_shares_keys() -> None:
     entries = b"\x00\x03\x02abc\x05\x06" + b"\x02\x01\x03d\x80\x01\x07"
     assert metaindex_handles(entries + RESTARTS) == {b"abc": Handle(5, 6), b"abd": Handle(128, 7)}
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "expected"),
+    [
+        (b"rocksdb.block.based.table.index.type", 2, True),
+        (b"rocksdb.block.based.table.index.type", 0, False),
+        (b"another", 2, False),
+    ],
+)
+def test_levels_of_the_index(name: bytes, number: int, expected: bool) -> None:
+    properties = bytes([0, len(name), 4]) + name + bytes([number, 0, 0, 0]) + RESTARTS
+    assert has_two_levels(properties) is expected
 
 
 def test_an_index_has_no_lengths() -> None:
