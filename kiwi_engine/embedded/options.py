@@ -12,22 +12,28 @@ from typing import Any, Final, TypedDict
 
 import msgspec
 
-from kiwi_engine.config.rows import ACCESS, LATENCY, NETWORK, SERVER, TYPES, SyncMode
+from kiwi_engine.config.rows import (
+    ACCESS,
+    CHANNEL,
+    LATENCY,
+    LIFECYCLE,
+    NETWORK,
+    SERVER,
+    TYPES,
+    BlockCompression,
+    SyncMode,
+)
 from kiwi_engine.config.schema import SCHEMA, Key
 from kiwi_engine.config.settings import Settings
 from kiwi_engine.errors import ConfigError
 
 # What concerns clients and commands: whole sections, and settings of others.
-_SERVER_SECTIONS: Final = frozenset((ACCESS, LATENCY, NETWORK, SERVER, TYPES))
+_SERVER_SECTIONS: Final = frozenset((ACCESS, CHANNEL, LATENCY, LIFECYCLE, NETWORK, SERVER, TYPES))
 _SERVER_ONLY: Final = frozenset(
     {
         "backup-dir",
         "busy-reply-threshold",
-        "channel-buffer-bytes",
-        "channel-buffer-size",
         "lua-memory-max",
-        "request-timeout",
-        "runtime-mode",
         "write-hot-key-limit",
     }
 )
@@ -52,6 +58,7 @@ class Options(TypedDict, total=False):
     value_log_segment_size: int | str
     wal_segment_size: int | str
     wal_retained_max: int | str
+    recovery_replay_max: int | str
     value_gc_threshold: int | str
     value_gc_dead_max: int | str
     value_gc_rate: int | str
@@ -61,6 +68,7 @@ class Options(TypedDict, total=False):
     rocksdb_max_background_jobs: int | str
     rocksdb_write_buffer_size: int | str
     rocksdb_block_cache_size: int | str
+    rocksdb_bottommost_compression: BlockCompression
     throttle_l0_slow: int | str
     throttle_l0_stop: int | str
     throttle_compaction_slow: int | str

@@ -18,6 +18,8 @@ CachedEntry = bytes | Separated
 # What CPython spends on a key, a value and their slots beyond their bytes (64-bit, measured).
 ENTRY_OVERHEAD_BYTES: Final = 170
 _DISCARD_SLICE: Final = 2000
+# Or this part of what is left, so that it cannot pile up however fast more is dropped.
+_DISCARD_SHARE: Final = 32
 # A young generation this many times smaller than what is added is copied over instead.
 _COPIED_SHARE: Final = 8
 
@@ -121,11 +123,15 @@ class CleanCache:
         """Free a slice of what was dropped; True while more is left. Call it when idle."""
         if not self._discarded:
             return False
-        generation = self._discarded[-1]
-        for _ in range(min(_DISCARD_SLICE, len(generation))):
-            generation.popitem()
-        if not generation:
-            self._discarded.pop()
+        left = max(_DISCARD_SLICE, sum(map(len, self._discarded)) // _DISCARD_SHARE)
+        while left and self._discarded:
+            generation = self._discarded[-1]
+            count = min(left, len(generation))
+            for _ in range(count):
+                generation.popitem()
+            left -= count
+            if not generation:
+                self._discarded.pop()
         return bool(self._discarded)
 
     def facts(self) -> dict[str, int]:

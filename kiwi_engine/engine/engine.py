@@ -234,6 +234,15 @@ class Engine:
     def reset_statistics(self) -> None:
         self.pipeline.statistics.reset()
 
+    def leave(self) -> None:
+        """Commit and sync everything, and no more, for a process that ends right now.
+
+        What the index lacks the next start takes from the log.
+        """
+        if not self._closed:
+            self._closed = True
+            self.pipeline.close()
+
     def close(self) -> None:
         """Commit, sync and drain everything; release the directory. Closing twice is harmless."""
         if self._closed:

@@ -35,6 +35,7 @@ def engine_settings(settings: Settings) -> EngineSettings:
         drain_bytes_max=min(settings.drain_max_bytes, share // 4),
         drain_interval_ns=settings.drain_interval * 1_000_000,
         wal_retained_bytes_max=settings.wal_retained_max,
+        replay_changes_max=settings.recovery_replay_max,
         archive_interval_ns=settings.wal_archive_interval * 1_000_000,
         archive_directory=os.path.abspath(settings.wal_archive_dir)
         if settings.wal_archive_dir
@@ -52,6 +53,7 @@ def engine_settings(settings: Settings) -> EngineSettings:
             block_cache_bytes=block_cache_bytes,
             write_buffer_bytes=_memtable_bytes(settings, share),
             background_jobs_max=settings.rocksdb_max_background_jobs,
+            bottommost_compression=settings.rocksdb_bottommost_compression,
         ),
     )
 

@@ -2,8 +2,8 @@
 
     drain     a sealed generation goes into the index      when it is large, or old, and durable
     segment   the log's next segment is zero-filled        when the log has none ready
-    release   the index is flushed, then log segments      when much log is retained
-              that it covers are recycled
+    release   the index is flushed, then log segments      when much log is retained, or a
+              that it covers are recycled                  restart would have much to replay
 
 Jobs run in the background; their results are merged here, on the executing thread, which alone
 changes the store. A job that fails makes the engine read-only; one that lacks disk space is made
@@ -37,6 +37,8 @@ _DISK_CHECK_NS: Final = 1_000_000_000
 _REPEATED: Final = frozenset({"drain", "release"})
 _RETIRED_SLICE: Final = 20
 _RELEASE_INTERVAL_NS: Final = 200_000_000
+# If a restart has replayed so many changes, a tenth of a second's work, the next one shall not.
+_LONG_REPLAY_CHANGES: Final = 10_000
 
 
 class Housekeeping:
@@ -69,7 +71,11 @@ class Housekeeping:
         self._disk_checked_ns = 0
         self._release_checked_ns = 0
         self._is_failed = False
-        self._drain_is_wanted = False
+        # Changes that are drained and not known to be flushed.
+        self._unflushed_changes = 0
+        # The end of a long replay: when it is drained, it is to be flushed.
+        self._replayed_lsn = opened.report.last_lsn if _was_long(opened) else 0
+        self._drain_is_wanted = self._replayed_lsn > 0
         # Jobs that failed for lack of disk space and are made again, every second.
         self._waiting_for_space: set[str] = set()
         self._retry_ns = 0
@@ -186,6 +192,7 @@ class Housekeeping:
         ranges = store.draining.ranges if store.draining is not None else []
         if store.draining is not None:
             self._retired += store.draining.groups
+            self._unflushed_changes += _changes_of(store.draining)
         store.draining = None
         self.drainer.progress = 0.0
         # Joined, because each walks the whole cache.
@@ -207,15 +214,23 @@ class Housekeeping:
         # Of finished drains only: one under way is not wholly in the memtables yet.
         lsn = self.applied_lsn
         through_lsn = min(lsn, self.retention.floor())
-        if retained > self.settings.wal_retained_bytes_max and through_lsn > self._released_lsn:
+        is_large = retained > self.settings.wal_retained_bytes_max
+        if (is_large and through_lsn > self._released_lsn) or self._replay_would_be_long():
             self._released_lsn = through_lsn
-            self.jobs.start("release", lambda: self._flush_and_release(lsn))
+            changes = self._unflushed_changes
+            self.jobs.start("release", lambda: self._flush_and_release(lsn, changes))
 
-    def _flush_and_release(self, lsn: int) -> tuple[int, int]:
-        """Background: (LSN that is on disk inside the index, segments let go)."""
+    def _replay_would_be_long(self) -> bool:
+        return (
+            self._unflushed_changes > self.settings.replay_changes_max
+            or self.flushed_lsn < self._replayed_lsn <= self.applied_lsn
+        )
+
+    def _flush_and_release(self, lsn: int, changes: int) -> tuple[int, int, int]:
+        """Background: (LSN that is on disk inside the index, changes up to it, segments let go)."""
         hit("index-flush")
         self._opened.index.flush()
-        return lsn, self._opened.log.release(min(lsn, self.retention.floor()))
+        return lsn, changes, self._opened.log.release(min(lsn, self.retention.floor()))
 
     # ---- trouble
 
@@ -232,8 +247,9 @@ class Housekeeping:
             self._merge(result)
         elif name == "release":
             assert isinstance(result, tuple)
-            self.flushed_lsn = result[0]
-            self.segments_released += result[1]
+            self.flushed_lsn, changes, released = result
+            self._unflushed_changes -= changes
+            self.segments_released += released
 
     def _failed(self, name: str, error: BaseException) -> None:
         if lacks_space(error):
@@ -282,3 +298,14 @@ class Housekeeping:
             )
         elif not self._waiting_for_space:
             self.problem = None
+
+
+def _was_long(opened: Opened) -> bool:
+    """Whether opening has replayed a lot; it may have drained a part of that already."""
+    has_drained = opened.state.applied_lsn > opened.report.applied_lsn_before
+    return has_drained or _changes_of(opened.pending) >= _LONG_REPLAY_CHANGES
+
+
+def _changes_of(generation: Generation) -> int:
+    """The changes in its log records: more than its entries where keys are written again."""
+    return sum(len(group.changes) for group in generation.groups)

@@ -44,6 +44,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     drain_bytes_max: int = 32 * _MEBIBYTE
     drain_interval_ns: int = 5_000_000_000
     wal_retained_bytes_max: int = 512 * _MEBIBYTE
+    # The index is flushed when a restart would have to replay more than these and what is pending.
+    replay_changes_max: int = 250_000
     archive_interval_ns: int = 10_000_000_000
     disk_reserve_bytes: int = 256 * _MEBIBYTE
     # `batch` may be widened by this factor where that is worth while.

@@ -120,7 +120,7 @@ def test_errors_reach_whoever_awaits(tmp_path: Path) -> None:
         with pytest.raises(kiwi_engine.LockedError):
             await aio.open(tmp_path)
         with pytest.raises(kiwi_engine.ConfigError):
-            await aio.open(tmp_path, nonsense=1)
+            await aio.open(tmp_path, nonsense=1)  # type: ignore[call-arg]  # there is none
         await engine.close()
         await engine.close()
         for call in (engine.get(b""), engine.put(b"", b""), engine.count()):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -189,11 +189,12 @@ def test_too_little_disk_refuses_writes_until_there_is_enough(tmp_path: Path) ->
         engine.configure(disk_reserve="1000gb")
         engine._driver.engine.housekeeping._disk_checked_ns = 0
         wait_until(lambda: engine.statistics().refusal != "")
-        for write in (
+        writes: tuple[Callable[[], object], ...] = (
             lambda: engine.put(b"key", b"new"),
             engine.delete_range,
             lambda: engine.transact(lambda transaction: transaction.put(b"key", b"new")),
-        ):
+        )
+        for write in writes:
             with pytest.raises(kiwi_engine.DiskFullError):
                 write()
         assert list(engine.scan()) == [(b"key", b"value")]
@@ -205,32 +206,32 @@ def test_too_little_disk_refuses_writes_until_there_is_enough(tmp_path: Path) ->
 
 def test_a_drain_between_memory_and_index(engine: kiwi_engine.Engine) -> None:
     """The index is read while it shows the first half of a drain that began meanwhile."""
-    keys = [b"key", b"other"]
-    for key in keys:
+    stored = [b"key", b"other"]
+    for key in stored:
         engine.put(key, b"old")
     engine.flush()
     engine._driver.engine.store.clean.clear()
     index = engine._driver.engine.opened.index
     get_many, is_first = index.get_many, True
 
-    def get_many_in_between(wanted: Any) -> list[bytes | None]:
+    def get_many_in_between(keys: Sequence[bytes]) -> list[bytes | None]:
         nonlocal is_first
         if not is_first:
-            return get_many(wanted)
+            return get_many(keys)
         is_first = False
         batch = kiwi_engine.WriteBatch()
         batch.delete_range()
-        for key in keys:
+        for key in stored:
             batch.put(key, b"new")
         engine.write(batch)
         engine.flush()
-        return [None for _ in wanted]  # the range is deleted, the new values are to come
+        return [None for _ in keys]  # the range is deleted, the new values are to come
 
     index.get_many = get_many_in_between  # type: ignore[method-assign]
     assert engine.get(b"key") == b"new"
     is_first = True
     engine._driver.engine.store.clean.clear()
-    assert engine.get_many(keys) == [b"new", b"new"]
+    assert engine.get_many(stored) == [b"new", b"new"]
 
 
 def test_a_write_that_is_interrupted_is_not_half_made(engine: kiwi_engine.Engine) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -74,8 +75,8 @@ def test_a_read_is_never_older_than_what_was_acknowledged(engine: kiwi_engine.En
             assert low <= value <= submitted[key], f"seed {seed}"
 
     run_together(
-        *[lambda key=key: write(key) for key in keys],  # type: ignore[misc]
-        *[lambda seed=seed: read(seed) for seed in range(4)],  # type: ignore[misc]
+        *[lambda key=key: write(key) for key in keys],
+        *[lambda seed=seed: read(seed) for seed in range(4)],
     )
 
 
@@ -201,7 +202,7 @@ def test_transfers_keep_the_sum(engine: kiwi_engine.Engine) -> None:
             except kiwi_engine.TransactionConflictError:
                 pass
 
-    run_together(*[lambda seed=seed: transfer(seed) for seed in range(4)], audit)  # type: ignore[misc]
+    run_together(*[lambda seed=seed: transfer(seed) for seed in range(4)], audit)
     assert sum(balance(engine, account) for account in accounts) == 600
 
 
@@ -215,6 +216,10 @@ def test_increments_are_not_lost(engine: kiwi_engine.Engine) -> None:
 
     run_together(*[work] * 6)
     assert engine.get(b"n") == b"240"
+
+
+def rows_of(engine: kiwi_engine.Engine) -> list[tuple[bytes, bytes]]:
+    return list(engine.scan())
 
 
 def test_closing_ends_every_call(tmp_path: Path) -> None:
@@ -238,9 +243,9 @@ def test_closing_ends_every_call(tmp_path: Path) -> None:
 
         snapshot = engine.snapshot()
         calls: list[Callable[[], object]] = [
-            lambda engine=engine: engine.put(b"key", padded(6)),  # type: ignore[misc]
-            lambda engine=engine: engine.get(b"absent"),  # type: ignore[misc]
-            lambda snapshot=snapshot: snapshot.get(b"key"),  # type: ignore[misc]
-            lambda engine=engine: list(engine.scan()),  # type: ignore[misc]
+            partial(engine.put, b"key", padded(6)),
+            partial(engine.get, b"absent"),
+            partial(snapshot.get, b"key"),
+            partial(rows_of, engine),
         ]
-        run_together(*[lambda call=call: work(call) for call in calls], close)  # type: ignore[misc]
+        run_together(*[lambda call=call: work(call) for call in calls], close)

@@ -154,7 +154,11 @@ def test_an_exception_rolls_back(engine: kiwi_engine.Engine) -> None:
         transaction.rollback()
         with pytest.raises(ValueError, match="not under way"):
             transaction.get(b"a")
-    for call in (lambda: transaction.get(b"a"), lambda: transaction.put(b"a", b"")):
+    calls: tuple[Callable[[], object], ...] = (
+        lambda: transaction.get(b"a"),
+        lambda: transaction.put(b"a", b""),
+    )
+    for call in calls:
         with pytest.raises(ValueError, match="not under way"):
             call()
     with pytest.raises(ValueError, match="not under way"):

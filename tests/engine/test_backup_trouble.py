@@ -19,6 +19,7 @@ from kiwi_engine.engine.backup.manifest import encode_manifest
 from kiwi_engine.engine.backup.target import read_manifest
 from kiwi_engine.engine.restore.place import RestorePlace
 from kiwi_engine.engine.restore.restore import RestoreOrder
+from kiwi_engine.engine.settings import EngineSettings
 from kiwi_engine.errors import ArchiveError, BackupError, CorruptionError, LockedError
 from kiwi_engine.fs.trees import files_below, remove_tree
 from kiwi_engine.testing.crash_fs import CrashFs
@@ -298,7 +299,7 @@ def test_the_interval_is_kept_unless_the_log_grows_too_much() -> None:
         assert not archiver._is_due(archiver._started_ns + 1000)
 
 
-def _roomy(settings: object) -> object:
+def _roomy(settings: EngineSettings) -> EngineSettings:
     return msgspec.structs.replace(settings, wal_retained_bytes_max=1 << 40)
 
 

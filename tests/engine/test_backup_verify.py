@@ -18,7 +18,7 @@ def fs() -> CrashFs:
         made = world(8)
         made.live(80)
         made.back_up()
-        assert manifest_of(made)
+        assert manifest_of(made).files
         return made.fs
 
 

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from kiwi_engine.engine.clean_cache import CleanCache, entries_bytes, entry_bytes
+from kiwi_engine.engine.clean_cache import CachedEntry, CleanCache, entries_bytes, entry_bytes
 from kiwi_engine.vlog.separated import Separated
 
 VALUE = b"v" * 100
@@ -80,10 +80,26 @@ def test_what_is_removed_is_gone_from_both_generations(turned: bool) -> None:
 def test_many_at_once_replace_what_was_there() -> None:
     cache = CleanCache(10_000)
     cache.add(b"a", b"old")
-    new = {b"a": b"new", b"b": Separated(bytes(20), b"head")}
+    new: dict[bytes, CachedEntry] = {b"a": b"new", b"b": Separated(bytes(20), b"head")}
     cache.add_many(new, entries_bytes(new))
     assert cache.get(b"a") == b"new"
     assert cache.get(b"b") is new[b"b"]
+
+
+def test_what_is_dropped_does_not_pile_up() -> None:
+    """However much is added between two slices: memory would grow as long as writes go on."""
+    cache = CleanCache(1000 * ONE)
+    for drained in range(150):
+        new: dict[bytes, CachedEntry] = {
+            b"%d %d" % (drained, number): VALUE for number in range(5000)
+        }
+        cache.add_many(new, entries_bytes(new))
+        cache.discard_slice()
+    slices = 1
+    while cache.discard_slice():
+        slices += 1
+    # Slices are of 2000 entries at least; without a bound half a million would wait here.
+    assert slices < 110
 
 
 def test_what_was_dropped_is_freed_in_slices() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from kiwi_engine.commit import pipeline
 from kiwi_engine.commit.policy import BatchLimits
+from kiwi_engine.engine import housekeeping
 from kiwi_engine.engine.layout import Layout, Paths, encode_layout
 from kiwi_engine.engine.settings import EngineSettings
 from kiwi_engine.errors import (
@@ -27,7 +28,7 @@ from kiwi_engine.errors import (
 from kiwi_engine.testing.crash_fs import CrashFs
 from kiwi_engine.testing.fault_plan import FailAt, Fault
 from kiwi_engine.testing.memory_index import MemoryIndex
-from tests.engine.model import History, Life, check_store
+from tests.engine.model import Change, History, Life, check_store
 from tests.engine.stepped import tiny_steps
 
 SETTINGS = EngineSettings(
@@ -56,8 +57,8 @@ def fail_next(life: Life, kind: str, number: int = errno.EIO, *, lasting: bool =
     life.fs.watch = FailAt(1, Fault(number), kinds=frozenset({kind}), lasting=lasting)
 
 
-def commit(life: Life, *changes: tuple[str, bytes, bytes]) -> None:
-    life.request(list(changes))  # type: ignore[arg-type]
+def commit(life: Life, *changes: Change) -> None:
+    life.request(list(changes))
     life.pipeline.wait_idle()
 
 
@@ -216,7 +217,8 @@ def test_a_full_disk_refuses_writes_until_space_is_freed() -> None:
         commit(life, ("put", b"a0", LARGE))
         assert isinstance(life.errors[0], DiskFullError)
         life.request([])
-        assert isinstance(life.engine.refusal, DiskFullError)
+        refused = life.engine.refusal
+        assert isinstance(refused, DiskFullError)
         assert life.engine.store.get(b"a0") == b"old"
         life.engine.maintain()
         assert life.engine.refusal is None, "there is space: it goes on by itself"
@@ -250,7 +252,8 @@ def test_no_room_for_the_next_log_segment_refuses_and_passes() -> None:
         assert life.jobs.run_one(), "the next segment is made in the background"
         life.engine.housekeeping._disk_checked_ns = 1 << 62
         life.engine.maintain()
-        assert isinstance(life.engine.refusal, DiskFullError)
+        refused = life.engine.refusal
+        assert isinstance(refused, DiskFullError)
         assert not life.jobs.run_one(), "it is not tried again and again"
         life.engine.housekeeping._disk_checked_ns = 0
         life.engine.maintain()
@@ -384,3 +387,53 @@ def test_retained_log_is_released_after_a_flush() -> None:
         assert housekeeping.segments_released > 5
         assert housekeeping.flushed_lsn == housekeeping.applied_lsn == 20
         check_store(killed(life).engine.store, life.state)
+
+
+def test_the_index_is_flushed_before_a_replay_would_be_long() -> None:
+    # Each commit changes its key and the counters.
+    life = new_life(replay_changes_max=20)
+    for number in range(12):
+        commit(life, ("put", b"a0", b"%d" % number))
+        if number in (8, 11):
+            drain(life)
+            run_release(life)
+            assert life.engine.housekeeping.flushed_lsn == (0 if number == 8 else 12)
+    commit(life, ("put", b"a0", b"one more"))
+    drain(life)
+    run_release(life)
+    assert life.engine.housekeeping.flushed_lsn == 12, "it counts from the last flush on"
+    again = killed(life)
+    assert again.engine.opened.report.records_replayed == 1
+    check_store(again.engine.store, life.state)
+
+
+def test_a_long_replay_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(housekeeping, "_LONG_REPLAY_CHANGES", 5)
+    life = new_life()
+    for number in range(6):
+        commit(life, ("put", b"a0", b"%d" % number))
+    again = killed(life)
+    assert again.engine.opened.report.records_replayed == 6
+    # No drain is due: it is for the sake of the next start.
+    again.engine.maintain()
+    run_release(again)
+    third = killed(again)
+    assert third.engine.opened.report.records_replayed == 0
+    check_store(third.engine.store, life.state)
+
+
+def test_a_short_replay_is_left_to_the_next_drain() -> None:
+    life = new_life()
+    commit(life, ("put", b"a0", b"v"))
+    again = killed(life)
+    again.engine.maintain()
+    assert not again.jobs.is_running("drain")
+
+
+def run_release(life: Life) -> None:
+    """Let housekeeping look at the log, and run the jobs that it starts."""
+    life.engine.housekeeping._release_checked_ns = 0
+    life.engine.maintain()
+    while life.jobs.run_one():
+        life.engine.housekeeping._release_checked_ns = 0
+        life.engine.maintain()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from random import Random
+from typing import Literal
 from unittest.mock import patch
 
 import msgspec
@@ -24,6 +25,8 @@ from tests.engine.model import KEYS, SIZES, History, Life, check_store, tally
 from tests.engine.model import Change as ModelChange
 from tests.engine.stepped import tiny_steps
 from tests.engine.test_engine import LARGE, SETTINGS, commit, drain
+
+Kind = Literal["put", "delete", "range"]
 
 SEEDS = range(6)
 ROUNDS = 6
@@ -62,11 +65,11 @@ def some_changes(random: Random) -> list[ModelChange]:
     changes: list[ModelChange] = []
     for _ in range(random.randint(1, 6)):
         key = random.choice(KEYS)
-        kind = random.choice(("put", "put", "put", "delete", "range"))
+        kind: Kind = random.choice(("put", "put", "put", "delete", "range"))
         if kind == "range":
-            changes.append(("delete_range", key, key[:1] + b"9"))
+            changes.append((kind, key, key[:1] + b"9"))
         else:
-            changes.append((kind, key, random.randbytes(random.choice(SIZES))))  # type: ignore[arg-type]
+            changes.append((kind, key, random.randbytes(random.choice(SIZES))))
     return changes
 
 
@@ -93,7 +96,7 @@ def outcome(seed: int, failing: frozenset[int]) -> tuple[object, int]:
     life = Life(CrashFs(), index, SETTINGS, History())
     for _ in range(ROUNDS):
         for _ in range(random.randint(1, 3)):
-            commit(life, *some_changes(random))  # type: ignore[arg-type]
+            commit(life, *some_changes(random))
         drain_with_patience(life)
         life.engine.maintain()
         check_store(life.engine.store, life.state)
@@ -151,7 +154,8 @@ def test_a_flush_that_found_no_space_is_made_again() -> None:
             life.engine.maintain()
             if life.engine.refusal is not None:
                 break
-        assert isinstance(life.engine.refusal, DiskFullError)
+        refused = life.engine.refusal
+        assert isinstance(refused, DiskFullError)
         released = life.engine.housekeeping.segments_released
         index.is_full = False
         life.engine.maintain()

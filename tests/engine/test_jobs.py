@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 
@@ -19,8 +20,13 @@ def test_results_and_errors_are_collected_once() -> None:
 
     jobs.start("good", lambda: 7)
     jobs.start("bad", fail)
-    collected = []
-    wait_until(lambda: collected.extend(jobs.collect()) or len(collected) == 2)
+    collected: list[tuple[str, Any, BaseException | None]] = []
+
+    def are_collected() -> bool:
+        collected.extend(jobs.collect())
+        return len(collected) == 2
+
+    wait_until(are_collected)
     assert sorted(collected) == [("bad", None, error), ("good", 7, None)]
     assert jobs.collect() == []
     assert not jobs.is_running("good")

@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -33,13 +34,13 @@ def open_tiny(path: Path) -> Engine:
 def fill(engine: Engine, life: int) -> dict[bytes, bytes]:
     """One small and one large value a group."""
     chance = random.Random(life)
-    written = {}
+    written: dict[bytes, bytes] = {}
     for number in range(GROUPS):
         small, large = stored_key(f"s{life}.{number}"), stored_key(f"l{life}.{number}")
         written[small] = b"\x00%d" % number
         written[large] = b"\x00" + chance.randbytes(1200)
         for key in (small, large):
-            commit(engine, lambda key=key: engine.store.put(key, written[key]))
+            commit(engine, partial(engine.store.put, key, written[key]))
     return written
 
 
@@ -47,7 +48,7 @@ def fill(engine: Engine, life: int) -> dict[bytes, bytes]:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[bytes, bytes]]:
     """A closed directory with tables of several lives, whose log no longer begins with LSN 1."""
     path = tmp_path_factory.mktemp("whole") / "data"
-    written = {}
+    written: dict[bytes, bytes] = {}
     for life in range(3):
         engine = open_tiny(path)
         written |= fill(engine, life)
@@ -105,6 +106,11 @@ def is_refused(path: Path, written: dict[bytes, bytes]) -> bool:
 
 def one(path: Path, pattern: str) -> Path:
     return max((path / "index").glob(pattern))
+
+
+def to_one(pattern: str, damage: Damage) -> Damage:
+    """`damage`, done to the `one` file of that name."""
+    return lambda path: damage(one(path, pattern))
 
 
 def half(file: Path) -> None:
@@ -192,7 +198,7 @@ def test_every_flip_of_an_index_file_is_refused_or_harmless(
     step = max(STEP, size // 40)
     refused = 0
     for offset in range(0, size, step):
-        path = damaged(lambda path, offset=offset: flip(one(path, pattern), offset))
+        path = damaged(to_one(pattern, partial(flip, offset=offset)))
         try:
             refused += is_refused(path, whole[1])
         except CorruptionError as damage:
@@ -207,7 +213,7 @@ def test_every_cut_of_the_manifest_is_refused_or_harmless(
     size = one(whole[0], "MANIFEST-*").stat().st_size
     verdicts = []
     for length in range(0, size, STEP):
-        path = damaged(lambda path, length=length: cut(one(path, "MANIFEST-*"), length))
+        path = damaged(to_one("MANIFEST-*", partial(cut, length=length)))
         verdicts.append(is_refused(path, whole[1]))
     assert any(verdicts)
 

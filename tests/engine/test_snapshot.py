@@ -99,7 +99,7 @@ def test_the_entries_of_a_drained_generation_become_the_cache() -> None:
     snapshot = world.take()
     draining = world.store.draining
     assert draining is not None
-    draining.entries.clear()  # type: ignore[attr-defined]
+    draining.entries.clear()
     assert contents(snapshot) == {b"a": b"1", b"b": b"1"}
 
 

@@ -167,7 +167,12 @@ def test_a_key_that_prefetch_did_not_find_is_not_asked_for_again(
     store.prefetch([b"old0", b"new0", b"new1"])
     asked: list[bytes] = []
     real_get = index.get
-    monkeypatch.setattr(index, "get", lambda key: asked.append(key) or real_get(key))
+
+    def get(key: bytes) -> bytes | None:
+        asked.append(key)
+        return real_get(key)
+
+    monkeypatch.setattr(index, "get", get)
     assert store.get(b"old0") == b"value0"
     assert store.get(b"new0") is None and store.head(b"new1") is None
     assert asked == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -65,7 +67,7 @@ def change(store: StoreProtocol, steps: list[tuple[str, bytes, bytes]]) -> None:
 @given(before=STEPS, failing=STEPS, after=STEPS)
 @settings(max_examples=200, deadline=None)
 def test_only_the_last_command_is_taken_back(
-    make: type[Store] | type[MemoryStore],
+    make: Callable[[], Store | MemoryStore],
     before: list[tuple[str, bytes, bytes]],
     failing: list[tuple[str, bytes, bytes]],
     after: list[tuple[str, bytes, bytes]],

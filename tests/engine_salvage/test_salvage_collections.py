@@ -18,7 +18,7 @@ from kiwi_engine.engine.engine import Engine
 from kiwi_engine.keyspace.keyspace import Keyspace
 from tests.cli.data_directory import commit, flip, open_engine
 from tests.cli.test_recover import records
-from tests.differential.replies import Aggregate, parse
+from tests.support.replies import Aggregate, parse
 
 NOW_MS = 1_800_000_000_000
 SIZE = 300

@@ -11,12 +11,13 @@ import pytest
 
 import kiwi_engine
 from kiwi_engine.cli.main import main
+from kiwi_engine.embedded.options import Options
 from tests.cli.data_directory import commit, flip, open_engine
 from tests.cli.salvage_world import SMALL, use_settings
 from tests.cli.test_recover import records
 
 KEYS = 400
-OPTIONS = {"wal_segment_size": "1mb", "value_threshold": 1024}
+OPTIONS: Options = {"wal_segment_size": "1mb", "value_threshold": 1024}
 
 
 @pytest.fixture(autouse=True)
