@@ -26,6 +26,7 @@
         ├── OverloadedError       a bound was reached
         ├── UnknownOutcomeError   a write that may or may not have been made
         └── ProtocolError         the bytes of a client are not RESP; its connection is closed
+            └── QueryTooLongError     an unfinished command is too long; it is closed without a word
 
 A bug is an `AssertionError`, never one of these.
 """
@@ -182,3 +183,10 @@ class ProtocolError(ReplyError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"ERR Protocol error: {reason}")
+
+
+class QueryTooLongError(ProtocolError):
+    """What a client sent of commands that are not run yet exceeds `client-query-buffer-limit`."""
+
+    def __init__(self) -> None:
+        super().__init__("command exceeds client-query-buffer-limit")

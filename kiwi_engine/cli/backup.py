@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from kiwi_engine.cli.live import LiveServer
 from kiwi_engine.cli.progress import TerminalProgress
-from kiwi_engine.cli.server_options import add_server_options, password_of
+from kiwi_engine.cli.server_options import add_server_options, target_of
 from kiwi_engine.clock import sleep
 from kiwi_engine.engine.restore.until import show_time
 from kiwi_engine.errors import BackupError
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _back_up_server(arguments: argparse.Namespace, target: str) -> dict[str, Any]:
-    server = LiveServer(arguments.host, arguments.port, password_of(arguments))
+    server = LiveServer(target_of(arguments))
     try:
         server.start_backup(target, arguments.incremental)
         with TerminalProgress() as progress:

@@ -7,15 +7,14 @@ directory that no server has open is opened here, as a server would, and closed 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from typing import Any, Final
 
 from kiwi_engine.cli.facts import Scalar, parse_info
 from kiwi_engine.cli.live import LiveServer
+from kiwi_engine.cli.server_options import add_server_options, target_of
 from kiwi_engine.clock import sleep
 
-_PASSWORD_VARIABLE: Final = "KIWI_REQUIREPASS"
 _POLL_S: Final = 0.2
 _MEBIBYTE: Final = 1 << 20
 
@@ -46,15 +45,7 @@ def add_parser(subparsers: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    source = parser.add_mutually_exclusive_group()
-    source.add_argument(
-        "--port", type=int, default=7379, help="port of the server (default: %(default)s)"
-    )
-    source.add_argument("--dir", metavar="DIR", help="open this data directory instead")
-    parser.add_argument("--host", default="127.0.0.1", help="its address (default: %(default)s)")
-    parser.add_argument(
-        "--password", help=f"its password (default: {_PASSWORD_VARIABLE} of the environment)"
-    )
+    add_server_options(parser, "open this data directory instead")
     parser.add_argument(
         "--config", metavar="FILE", help="the server's configuration file, for --dir"
     )
@@ -91,10 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _collect_live(arguments: argparse.Namespace) -> int:
-    password = arguments.password
-    if password is None:
-        password = os.environ.get(_PASSWORD_VARIABLE, "")
-    server = LiveServer(arguments.host, arguments.port, password)
+    server = LiveServer(target_of(arguments))
     try:
         before = _value_log(server)
         server.collect(arguments.threshold)

@@ -1,15 +1,16 @@
-"""Ask a running server for its facts, over a plain socket (shell).
+"""Ask a running server for its facts (shell).
 
 Speaks just enough RESP for what the verbs ask. redis-py is not a dependency.
 """
 
 from __future__ import annotations
 
-import socket
+import ssl
 from typing import Any, Final
 
 import hiredis
 
+from kiwi_engine.cli.target import Target
 from kiwi_engine.errors import ServerUnreachableError
 
 _TIMEOUT_SECONDS: Final = 10.0
@@ -19,23 +20,15 @@ _REPLY_BYTES_MAX: Final = 1 << 20
 
 
 class LiveServer:
-    """One connection to `host`:`port`; every problem is a `ServerUnreachableError`."""
+    """One connection to `target`; every problem is a `ServerUnreachableError`."""
 
-    def __init__(self, host: str, port: int, password: str) -> None:
-        self._where = f"{host}:{port}"
+    def __init__(self, target: Target) -> None:
+        self._where = str(target)
         self._reader = hiredis.Reader()
-        try:
-            self._socket = socket.create_connection((host, port), timeout=_TIMEOUT_SECONDS)
-        except ConnectionRefusedError as error:
-            raise ServerUnreachableError(
-                f"no server listens on {self._where}; start one with `kiwi-engine serve`, "
-                "or read its data directory with --dir"
-            ) from error
-        except OSError as error:
-            raise ServerUnreachableError(f"cannot connect to {self._where}: {error}") from error
-        if password:
+        self._socket = target.connect(_TIMEOUT_SECONDS)
+        if target.password:
             try:
-                self._ask("AUTH", password)
+                self._ask("AUTH", *([target.user] if target.user else []), target.password)
             except BaseException:
                 self.close()
                 raise
@@ -73,6 +66,8 @@ class LiveServer:
                 f"{self._where} accepted the connection but did not answer {command[0]} within "
                 f"{_TIMEOUT_SECONDS:g} s"
             ) from error
+        except ssl.SSLError as error:
+            raise ServerUnreachableError(self._explain_tls(error)) from error
         except (OSError, hiredis.ProtocolError) as error:
             raise ServerUnreachableError(f"{self._where} does not speak RESP: {error}") from error
         if isinstance(reply, hiredis.ReplyError):
@@ -90,6 +85,12 @@ class LiveServer:
                 raise ConnectionError("its answer is too long")
             self._reader.feed(data)
         return reply
+
+    def _explain_tls(self, error: ssl.SSLError) -> str:
+        # In TLS 1.3 a client learns that only when the handshake is done.
+        if "CERTIFICATE_REQUIRED" in (error.reason or ""):
+            return f"{self._where} wants a certificate: give --cert and --key"
+        return f"{self._where} refused the connection: {error.reason or error}"
 
     def _explain(self, error_text: str) -> str:
         if error_text.startswith("NOAUTH"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ from rich.console import Console
 
 from kiwi_engine.cli.facts import Facts, parse_info, print_tables
 from kiwi_engine.cli.live import LiveServer
+from kiwi_engine.cli.server_options import add_server_options, target_of
 from kiwi_engine.clock import sleep
 
 _DESCRIPTION: Final = """\
@@ -22,8 +22,6 @@ running server they are what that server had written to disk.
 _EPILOG: Final = """\
 exit codes: 0 shown (or interrupted while watching); 1 no answer; 2 wrong usage; 4 damaged data
 """
-_DEFAULT_PORT: Final = 7379
-_PASSWORD_VARIABLE: Final = "KIWI_REQUIREPASS"
 
 
 def add_parser(subparsers: Any) -> None:
@@ -35,15 +33,7 @@ def add_parser(subparsers: Any) -> None:
         epilog=_EPILOG,
         allow_abbrev=False,
     )
-    source = parser.add_mutually_exclusive_group()
-    source.add_argument(
-        "--port", type=int, default=_DEFAULT_PORT, help="port of the server (default: %(default)s)"
-    )
-    source.add_argument("--dir", metavar="DIR", help="read this data directory instead")
-    parser.add_argument("--host", default="127.0.0.1", help="its address (default: %(default)s)")
-    parser.add_argument(
-        "--password", help=f"its password (default: {_PASSWORD_VARIABLE} of the environment)"
-    )
+    add_server_options(parser, "read this data directory instead")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(
         "--watch",
@@ -71,10 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         _show(lambda: directory_facts(arguments.dir), arguments, console)
         return 0
-    password = arguments.password
-    if password is None:
-        password = os.environ.get(_PASSWORD_VARIABLE, "")
-    server = LiveServer(arguments.host, arguments.port, password)
+    server = LiveServer(target_of(arguments))
     try:
         _show(lambda: parse_info(server.info()), arguments, console)
     finally:

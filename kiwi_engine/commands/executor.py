@@ -48,6 +48,9 @@ Admit = Callable[[int, Command, list[bytes], int], ReplyError | None]
 # Runs that are not executed as a whole.
 _LOOKED_AT: Final = RunFlags.TRACKED | RunFlags.UNTOUCHED
 _OVERFULL: Final = "ERR too much is written at once by one script or transaction"
+# Replies up to this long are not added up: what a run gets of them is a few times its own size.
+_SHORT_REPLY_BYTES: Final = 128
+_NO_BOUND: Final = 2**62
 INTERNAL_ERROR: Final = reply.error("ERR internal error, see the log file of the server")
 
 
@@ -67,6 +70,7 @@ class Executor:
     `refusal` is set while writes are refused, with the reason. `admit`, where set, is asked about
     each write and says why it may not run, if so. `permissions` are asked about each command that a
     transaction or script of a restricted user calls. `emit` takes events for the network runtime.
+    `reply_bytes_max` is how long the replies of a run may get.
     """
 
     def __init__(self, keyspace: Keyspace) -> None:
@@ -74,6 +78,7 @@ class Executor:
         self._contexts: dict[tuple[int, bool], Context] = {}
         self.refusal: ReplyError | None = None
         self.admit: Admit | None = None
+        self.reply_bytes_max = _NO_BOUND
         self.watched = WatchedKeys(keyspace)
         # Keys that others wait for and that have changed; see `execute`.
         self.ready: Mapping[tuple[int, bytes], None] = {}
@@ -112,8 +117,9 @@ class Executor:
     ) -> list[bytes]:
         """The encoded reply of each command, in order, up to the first that makes keys `ready`.
 
-        Who waits for those is to be served before the others are run. `now_ms` is the wall clock
-        of the run. With `RunFlags.BLOCKING` the one command may raise `WouldBlock`.
+        Who waits for those is to be served before the others are run. It also ends where the
+        replies together exceed `reply_bytes_max`. `now_ms` is the wall clock of the run. With
+        `RunFlags.BLOCKING` the one command may raise `WouldBlock`.
         """
         if flags & _LOOKED_AT:
             return self._execute_singly(db, resp3, commands, now_ms, source, user, flags)
@@ -129,6 +135,7 @@ class Executor:
         keyspace = self._keyspace
         may_undo = timed is not None and timed.may_undo
         times_each, ready = self.slowness.times_each, self.ready
+        room = self.reply_bytes_max
         for words in commands:
             if ready:
                 break
@@ -153,7 +160,12 @@ class Executor:
                 ):
                     self._check(command, words, db, now_ms)
                 counted += 1
-                add(command.handler(context, words))  # type: ignore[union-attr,misc]
+                encoded = command.handler(context, words)  # type: ignore[union-attr,misc]
+                add(encoded)
+                if len(encoded) > _SHORT_REPLY_BYTES:
+                    room -= len(encoded)
+                    if room < 0:
+                        break
             except WouldBlock:
                 # It counts when it is done.
                 self._counted = counted - 1
@@ -175,6 +187,7 @@ class Executor:
     ) -> list[bytes]:
         """As `execute`, for runs whose reads are remembered, or are no uses of their keys."""
         replies: list[bytes] = []
+        room = self.reply_bytes_max
         with self._looking(source, flags):
             for words in commands:
                 replies += self.execute(
@@ -182,7 +195,8 @@ class Executor:
                 )
                 # Behind it: it may have found that the key it reads has expired, which is a change.
                 self.tracker.read(words)
-                if self.ready:
+                room -= len(replies[-1])
+                if self.ready or room < 0:
                     break
         return replies
 
@@ -256,7 +270,6 @@ class Executor:
         command = spelled(words[0]) or lookup(words[0])
         keyspace = self._keyspace
         keyspace.keep_undo(True)
-        keyspace.forget_undo()
         was_run = False
         started_ns = perf_counter_ns()
         try:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 REDACTED: Final = b"(redacted)"
-_SECRET_SETTINGS: Final = frozenset((b"requirepass",))
+_SECRET_SETTINGS: Final = frozenset((b"requirepass", b"tls-key-file-pass"))
 
 
 def redacted(words: list[bytes]) -> list[bytes]:

@@ -64,6 +64,17 @@ class ConnectionSettings(TransportSettings, frozen=True, kw_only=True):
             redis=True,
         ),
     ] = 512 * MB
+    client_query_buffer_limit: Annotated[
+        int,
+        Row(
+            NETWORK,
+            Size(KB, GB),
+            "Memory that a client's unfinished command, or the commands that its transaction has "
+            "queued, may take before it is disconnected.",
+            runtime=True,
+            redis=True,
+        ),
+    ] = GB
     client_output_buffer_limit: Annotated[
         OutputLimits,
         Row(

@@ -32,6 +32,8 @@ _DURATION_UNITS_US: Final[Mapping[str, int]] = {
 }
 _NUMBER_AND_UNIT: Final = re.compile(r"(\d+)([a-z]*)", re.ASCII | re.IGNORECASE)
 _INTEGER: Final = re.compile(r"-?(0|[1-9]\d*)", re.ASCII)
+_OCTAL: Final = re.compile(r"[0-7]+")
+_MODE_MAX: Final = 0o777
 
 
 class Kind(Protocol):
@@ -155,6 +157,43 @@ class Choice:
 
     def describe(self) -> str:
         return "one of " + ", ".join(f"`{name}`" for name in self.names)
+
+
+@dataclass(frozen=True)
+class YesNo:
+    """`yes` or `no`, as a truth value."""
+
+    def parse(self, words: Sequence[str]) -> bool:
+        word = _single(words).lower()
+        if word not in ("yes", "no"):
+            raise ValueError("argument must be 'yes' or 'no'")
+        return word == "yes"
+
+    def render(self, value: Any) -> str:
+        return "yes" if value else "no"
+
+    def describe(self) -> str:
+        return "`yes` or `no`"
+
+
+@dataclass(frozen=True)
+class Permissions:
+    """Of a file, in octal digits; 0 means those that the system gives."""
+
+    def parse(self, words: Sequence[str]) -> int:
+        text = _single(words)
+        if not _OCTAL.fullmatch(text):
+            raise ValueError("argument couldn't be parsed as an octal number")
+        mode = int(text, 8)
+        if mode > _MODE_MAX:
+            raise ValueError(f"argument must be between 0 and {_MODE_MAX:o} inclusive")
+        return mode
+
+    def render(self, value: Any) -> str:
+        return f"{value:o}"
+
+    def describe(self) -> str:
+        return f"octal number, 0 to {_MODE_MAX:o}"
 
 
 @dataclass(frozen=True)

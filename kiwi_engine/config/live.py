@@ -6,7 +6,7 @@ every pair of a `CONFIG SET` is taken over or none. Error texts are those of Red
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -17,6 +17,9 @@ from kiwi_engine.config.settings import Settings
 from kiwi_engine.errors import ReplyError
 
 Listener = Callable[[Settings, Settings], None]
+# Makes a change outside that can fail, given the settings to come and the names that are set: None,
+# or the name to blame and why, and then nothing has changed.
+Applier = Callable[[Settings, Collection[str]], tuple[str, str] | None]
 
 # Keys of Redis that clients and redis-benchmark ask for. Each value states what is so here; they
 # are not settings, so neither a file nor a flag may name them.
@@ -37,6 +40,8 @@ class LiveConfig:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._listeners: list[Listener] = []
+        self._applier: Applier | None = None
+        self._checks: list[Applier] = []
 
     @property
     def settings(self) -> Settings:
@@ -56,9 +61,24 @@ class LiveConfig:
         """Call `listener(old, new)` after each change; it must not raise."""
         self._listeners.append(listener)
 
+    def check_with(self, check: Applier) -> None:
+        """Ask `check` about each change first; it must change nothing that would be missed."""
+        self._checks.append(check)
+
+    def apply_with(self, applier: Applier) -> None:
+        """Have `applier` make each change first. There is one: two could not undo each other."""
+        assert self._applier is None
+        self._applier = applier
+
     def set(self, pairs: Sequence[tuple[str, str]]) -> Settings:
         """Change all of `pairs` (name, text) at once; `ReplyError` changes nothing."""
         new = self.preview(pairs)
+        appliers = [*self._checks, self._applier] if self._applier else self._checks
+        names = [name.lower() for name, _ in pairs]
+        for apply in appliers:
+            failure = apply(new, names)
+            if failure is not None:
+                raise _failed(*failure)
         old, self._settings = self._settings, new
         for listener in self._listeners:
             listener(old, new)

@@ -20,6 +20,8 @@ from kiwi_engine.errors import ConfigError
 _PREFIX: Final = "KIWI_"
 # What a line of a configuration file begins with that defines a user of access control lists.
 USER_LINE: Final = "user"
+# Their values are not repeated in messages.
+_SECRETS: Final = frozenset({"requirepass", "tls-key-file-pass"})
 # Variables of the test kit that are no settings.
 _OTHER_VARIABLES: Final = frozenset({"KIWI_FAILPOINT", "KIWI_DIFFERENTIAL_SERVER"})
 
@@ -90,7 +92,7 @@ def _evaluate(assignments: Sequence[Assignment], problems: list[str]) -> dict[st
             values[key.field] = key.parse(words, values.get(key.field))
         except ValueError as problem:
             given = " ".join(words)
-            shown = f" '{given}'" if given and name != "requirepass" else ""
+            shown = f" '{given}'" if given and key.name not in _SECRETS else ""
             problems.append(f"{source}: {name}{shown}: {problem}")
     return values
 

@@ -21,13 +21,16 @@ THROTTLE: Final = "Backpressure"
 BACKUP: Final = "Backup and archive"
 TYPES: Final = "Data types"
 LATENCY: Final = "Latency"
-RUNTIME: Final = "Processes, memory and limits"
+CHANNEL: Final = "Channel between the processes"
+LIFECYCLE: Final = "Processes and their health"
+RUNTIME: Final = "Memory, threads and scripts"
 SERVER: Final = "Server"
 
 # In the order in which Redis lists them.
 SyncMode = Literal["everysec", "always", "no"]
 LogLevel = Literal["debug", "verbose", "notice", "warning"]
 DebugAccess = Literal["no", "yes", "local"]
+BlockCompression = Literal["lz4", "zstd"]
 RuntimeMode = Literal["dual", "single"]
 ChannelAccess = Literal["allchannels", "resetchannels"]
 

@@ -84,6 +84,10 @@ HINTS: Final[Mapping[str, str]] = MappingProxyType(
         "io-threads": "network and storage are two processes; see runtime-mode",
         "daemonize": "the server stays in the foreground; use a service manager",
         "network-threads": "there is one network process",
+        "tls-ciphersuites": "those of TLS 1.3 cannot be chosen; see tls-ciphers for TLS 1.2",
+        "tls-session-caching": "clients may always resume sessions",
+        "tls-replication": "there is no replication",
+        "tls-cluster": "there is no cluster",
     }
 )
 

@@ -23,7 +23,7 @@ from kiwi_engine.config.rows import (
 class Settings(LifecycleSettings, frozen=True, kw_only=True):
     """A complete, validated configuration; sizes are bytes, durations as their row says."""
 
-    # --- Processes, memory and limits ---
+    # --- Memory, threads and scripts ---
     memory: Annotated[
         int,
         Row(

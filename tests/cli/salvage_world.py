@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -113,9 +114,7 @@ class Outcome(NamedTuple):
 
 
 def use_settings(monkeypatch: pytest.MonkeyPatch, settings: EngineSettings) -> None:
-    def salvage(*arguments: Any) -> Any:
-        return salvage_directory(*arguments, settings=settings)
-
+    salvage = partial(salvage_directory, settings=settings)
     monkeypatch.setattr(recover, "salvage_directory", salvage)
 
 

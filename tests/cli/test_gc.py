@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -42,7 +43,7 @@ def half_dead(path: Path) -> Path:
     closed(path, GROUPS)
     engine = open_engine(path)
     for number in range(0, GROUPS, 2):
-        commit(engine, lambda number=number: engine.store.delete(stored_key(f"large{number}")))
+        commit(engine, partial(engine.store.delete, stored_key(f"large{number}")))
     engine.close()
     return path
 

@@ -1,5 +1,6 @@
 """The program as a whole: verbs, exit codes, errors without tracebacks."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -69,7 +70,7 @@ def test_wrong_configuration_lists_everything(tmp_path: Path) -> None:
     assert result.stderr.splitlines() == [
         f"kiwi-engine: {path}:1: unknown key 'nosuch'",
         "kiwi-engine: environment KIWI_MEMORY: memory 'lots': argument must be a memory value",
-        "kiwi-engine: command line: port '99999': argument must be between 1 and 65535 inclusive",
+        "kiwi-engine: command line: port '99999': argument must be between 0 and 65535 inclusive",
         "kiwi-engine: command line: unknown key 'prot'; did you mean 'port'?",
     ]
 
@@ -140,6 +141,6 @@ def test_errors_become_exit_codes(
         monkeypatch.setattr(module, "run", fail)
         return module
 
-    monkeypatch.setattr(program.importlib, "import_module", module_of)
+    monkeypatch.setattr(importlib, "import_module", module_of)
     assert program.main(["config"]) == code
     assert capsys.readouterr().err == text

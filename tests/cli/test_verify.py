@@ -41,6 +41,11 @@ def value_of(number: int) -> bytes:
     return b"\x00" + random.Random(number).randbytes(1200 if number % 10 == 0 else 60)
 
 
+def in_index(name: str, damage: Callable[[Path], None]) -> Callable[[Path], None]:
+    """`damage`, done to that file of the index of a directory."""
+    return lambda path: damage(path / "index" / name)
+
+
 def fill(engine: Engine) -> None:
     for number in range(KEYS):
         commit(engine, partial(engine.store.put, stored_key(f"k{number}"), value_of(number)))
@@ -100,7 +105,7 @@ def test_a_flip_anywhere_in_a_table_is_noticed(
     """Also in blocks that no read comes across: all keys of the first table are overwritten."""
     for table in sorted((whole / "index").glob("*.sst")):
         for offset in range(0, table.stat().st_size, STEP):
-            path = damaged(lambda path, t=table, o=offset: flip(path / "index" / t.name, o))
+            path = damaged(in_index(table.name, partial(flip, offset=offset)))
             code, report = verify(path, capsys)
             assert code in (4, 5), (table.name, offset)
             assert table.name in {Path(one["path"]).name for one in report["findings"]}
@@ -136,7 +141,7 @@ def test_a_flip_in_the_books_of_the_index_is_noticed_or_does_not_matter(
     (file,) = (whole / "index").glob(pattern)
     unnoticed = []
     for offset in range(0, file.stat().st_size, max(1, file.stat().st_size * STEP // 16000)):
-        path = damaged(lambda path, o=offset: flip(path / "index" / file.name, o))
+        path = damaged(in_index(file.name, partial(flip, offset=offset)))
         if verify(path, capsys)[0]:
             continue
         unnoticed.append(offset)
@@ -153,8 +158,9 @@ def test_a_table_that_is_gone_is_noticed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     table = min((whole / "index").glob("*.sst"))
-    for damage in (Path.unlink, partial(cut, length=-1)):
-        path = damaged(lambda path, damage=damage: damage(path / "index" / table.name))
+    damages: tuple[Callable[[Path], None], ...] = (Path.unlink, partial(cut, length=-1))
+    for damage in damages:
+        path = damaged(in_index(table.name, damage))
         code, report = verify(path, capsys)
         assert (code, report["index"]) == (4, None)
 

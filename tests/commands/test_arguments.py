@@ -17,6 +17,7 @@ from kiwi_engine.commands.generic.deadlines import (
     positive_deadline,
 )
 from kiwi_engine.errors import ReplyError
+from kiwi_engine.keyspace.numerals.integers import to_integer
 from tests.commands.helpers import Session
 
 MAXIMUM, MINIMUM = 2**63 - 1, -(2**63)
@@ -25,7 +26,7 @@ NOW = 1_700_000_000_000
 
 @pytest.mark.parametrize("number", [0, 1, -1, 10**17, 10**18, MAXIMUM, MINIMUM])
 def test_integers(number: int) -> None:
-    assert arguments.to_integer(b"%d" % number) == number
+    assert to_integer(b"%d" % number) == number
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,7 @@ def test_integers(number: int) -> None:
     ],
 )  # fmt: skip
 def test_not_integers(text: bytes) -> None:
-    assert arguments.to_integer(text) is None
+    assert to_integer(text) is None
     with pytest.raises(ReplyError, match="not an integer or out of range"):
         arguments.integer(text)
 
@@ -44,7 +45,7 @@ def test_not_integers(text: bytes) -> None:
 @given(st.integers() | st.integers(MINIMUM, MAXIMUM))
 def test_exactly_64_bits_fit(number: int) -> None:
     expected = number if MINIMUM <= number <= MAXIMUM else None
-    assert arguments.to_integer(b"%d" % number) == expected
+    assert to_integer(b"%d" % number) == expected
 
 
 def test_ranges() -> None:

@@ -19,6 +19,7 @@ from kiwi_engine.commands.redaction import redacted
         ("acl getuser app", "acl getuser app"),
         ("acl", "acl"),
         ("config set hz 1 RequirePass secret", "config set hz 1 RequirePass X"),
+        ("config set tls-key-file-pass secret hz 1", "config set tls-key-file-pass X hz 1"),
         ("config set requirepass", "config set requirepass"),
         ("config get requirepass", "config get requirepass"),
         ("set auth secret", "set auth secret"),

@@ -7,11 +7,14 @@ from kiwi_engine.config.kinds import (
     Duration,
     Integer,
     Kind,
+    Permissions,
     Size,
     Text,
     Words,
+    YesNo,
     friendly_size,
 )
+from kiwi_engine.config.transport_settings import TlsVersions
 
 INTEGER = Integer(0, 100)
 SIZE = Size(1, 4 * 1024**3)
@@ -40,6 +43,13 @@ CHOICE = Choice(("everysec", "always", "no"))
         (DURATION_MS, "2m", 120_000),
         (DURATION_MS, "1H", 3_600_000),
         (CHOICE, "Always", "always"),
+        (YesNo(), "yes", True),
+        (YesNo(), "No", False),
+        (Permissions(), "0", 0),
+        (Permissions(), "0770", 0o770),
+        (TlsVersions(), "", ("TLSv1.2", "TLSv1.3")),
+        (TlsVersions(), "tlsv1.3 TLSv1.2", ("TLSv1.2", "TLSv1.3")),
+        (TlsVersions(), "TLSv1.3", ("TLSv1.3",)),
         (Text(), "", ""),
         (Text(), "any thing", "any thing"),
     ],
@@ -75,6 +85,14 @@ def test_reads(kind: Kind, text: str, value: object) -> None:
             "sometimes",
             "argument(s) must be one of the following: everysec, always, no",
         ),
+        (YesNo(), "maybe", "argument must be 'yes' or 'no'"),
+        (Permissions(), "9", "argument couldn't be parsed as an octal number"),
+        (Permissions(), "7777", "argument must be between 0 and 777 inclusive"),
+        (
+            TlsVersions(),
+            "TLSv1.1 TLSv1.2",
+            "argument must be TLSv1.2 or TLSv1.3, or both; older ones are broken",
+        ),
         (Text(must_be_given=True), "", "argument must not be empty"),
         (Text(), "a\0b", "argument must not contain a zero byte"),
         (Words(), "  ", "argument must not be empty"),
@@ -87,7 +105,9 @@ def test_refuses(kind: Kind, text: str, problem: str) -> None:
 
 
 @pytest.mark.parametrize("words", [[], ["1", "2"]])
-@pytest.mark.parametrize("kind", [INTEGER, SIZE, DURATION_MS, CHOICE, Text()])
+@pytest.mark.parametrize(
+    "kind", [INTEGER, SIZE, DURATION_MS, CHOICE, Text(), YesNo(), Permissions()]
+)
 def test_one_word_is_expected(kind: Kind, words: list[str]) -> None:
     with pytest.raises(ValueError, match="wrong number of arguments"):
         kind.parse(words)

@@ -1,5 +1,7 @@
 """CONFIG GET and CONFIG SET: all or nothing, and Redis' words for what is refused."""
 
+from collections.abc import Collection
+
 import pytest
 
 from kiwi_engine.config import LiveConfig, Settings
@@ -45,7 +47,7 @@ def test_set_changes_all_and_tells_listeners() -> None:
             [("maxclients", "5"), ("nosuch", "1")],
             "ERR Unknown option or number of arguments for CONFIG SET - 'nosuch'",
         ),
-        ([("port", "1")], FAILED.format("port", "can't set immutable config")),
+        ([("databases", "1")], FAILED.format("databases", "can't set immutable config")),
         ([("save", "")], FAILED.format("save", "can't set immutable config")),
         ([("hz", "5"), ("hz", "6")], FAILED.format("hz", "duplicate parameter")),
         (
@@ -82,6 +84,24 @@ def test_a_refused_set_changes_nothing(pairs: list[tuple[str, str]], text: str) 
     assert caught.value.text == text
     assert live.settings == Settings()
     assert heard == []
+
+
+def test_what_cannot_be_applied_is_not_taken_over() -> None:
+    live = LiveConfig(Settings())
+    asked: list[tuple[int, list[str]]] = []
+    answers: list[tuple[str, str] | None] = [("port", "taken"), None]
+
+    def applier(new: Settings, names: Collection[str]) -> tuple[str, str] | None:
+        asked.append((new.port, list(names)))
+        return answers.pop(0)
+
+    live.apply_with(applier)
+    with pytest.raises(ReplyError) as caught:
+        live.set([("hz", "5"), ("PORT", "6")])
+    assert caught.value.text == FAILED.format("port", "taken")
+    assert live.settings == Settings()
+    assert live.set([("port", "7")]).port == live.settings.port == 7
+    assert asked == [(6, ["hz", "port"]), (7, ["port"])]
 
 
 def test_what_get_shows_set_takes() -> None:
