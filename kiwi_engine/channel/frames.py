@@ -1,13 +1,14 @@
 """The messages between the two runtimes (pure codec).
 
     frame    = length u32 little-endian, then that many bytes of MessagePack
-    request  = [runs, queries, gone]        network runtime -> storage runtime
-    reply    = [replies, answers]           storage runtime -> network runtime
+    request  = [runs, queries, gone, urgent]    network runtime -> storage runtime
+    reply    = [replies, answers]               storage runtime -> network runtime
 
 A run is what one connection sent in one event-loop tick: its commands in order, to be answered by
 one blob of RESP bytes. A query is a question between the runtimes themselves (statistics, settings,
 health); no client can write one. Both carry an `id` that the answer repeats. Runs are numbered from
-1; replies to run 0 are events (`channel.events`).
+1; replies to run 0 are events (`channel.events`), those to run -N return run N, or the rest of it,
+to be sent anew (`channel.returned_runs`).
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ class RunFlags:
     ATOMIC: they are a transaction, answered by one array. MIXED: with ATOMIC, some of them are the
     network runtime's, and the reply is a MessagePack array of each command's reply, theirs empty.
     TRACKED: remember the keys that they read. UNTOUCHED: they do not count as uses of their keys.
-    BLOCKING: there is one command, and it may wait.
+    BLOCKING: there is one command, and it may wait. RESUMED: the client has read what there was for
+    it, so that its runs are executed again.
 
     Plain numbers: with an `IntFlag` a single `&` takes longer than a GET.
     """
@@ -37,6 +39,7 @@ class RunFlags:
     TRACKED: Final = 4
     UNTOUCHED: Final = 8
     BLOCKING: Final = 16
+    RESUMED: Final = 32
 
 
 class Run(msgspec.Struct, array_like=True, gc=False):
@@ -82,7 +85,7 @@ class ReceivedRun(msgspec.Struct, array_like=True, gc=False):
 
 
 class Query(msgspec.Struct, array_like=True, gc=False):
-    """A named question with parameters; see `channel.queries`."""
+    """A named question or order, with parameters."""
 
     id: int
     method: str
@@ -90,11 +93,16 @@ class Query(msgspec.Struct, array_like=True, gc=False):
 
 
 class Request(msgspec.Struct, array_like=True, gc=False):
-    """`gone` are connections that have ended, by their sources: looked at first."""
+    """Runs are executed before the queries.
+
+    `gone` are connections that have ended, by their sources: looked at first. `urgent` are queries
+    that are answered on arrival (`channel.queries`), whatever waits in front of them.
+    """
 
     runs: list[Run]
     queries: list[Query]
     gone: list[int] = []
+    urgent: list[Query] = []
 
 
 class ReceivedRequest(msgspec.Struct, array_like=True, gc=False):
@@ -103,6 +111,7 @@ class ReceivedRequest(msgspec.Struct, array_like=True, gc=False):
     runs: list[ReceivedRun]
     queries: list[Query]
     gone: list[int] = []
+    urgent: list[Query] = []
 
 
 class Reply(msgspec.Struct, array_like=True, gc=False):

@@ -36,13 +36,15 @@ RUNS = st.lists(
 
 def test_golden_request() -> None:
     run = Run(7, 0, 1, True, [[b"get", b"k"]], 5, RunFlags.TRACKED, "me", 9)
-    frame = encode_frame(Request([run], [Query(8, "stats", {"a": 1})], [3]))
+    urgent = Query(9, "ping", {})
+    frame = encode_frame(Request([run], [Query(8, "stats", {"a": 1})], [3], [urgent]))
     assert frame.hex(" ") == (
-        "26 00 00 00 "  # 38 bytes
-        "93 91 99 07 00 01 c3 91 92 c4 03 67 65 74 c4 01 6b "  # run 7, shard 0, db 1, RESP3, get k
+        "2f 00 00 00 "  # 47 bytes
+        "94 91 99 07 00 01 c3 91 92 c4 03 67 65 74 c4 01 6b "  # run 7, shard 0, db 1, RESP3, get k
         "05 04 a2 6d 65 09 "  # of connection 5, tracked, for the user "me", arrived at 9 ns
         "91 93 08 a5 73 74 61 74 73 81 a1 61 01 "  # query 8, stats, a=1
-        "91 03"  # connection 3 has ended
+        "91 03 "  # connection 3 has ended
+        "91 93 09 a4 70 69 6e 67 80"  # query 9, ping, urgent
     )
 
 

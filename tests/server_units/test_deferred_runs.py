@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from kiwi_engine.channel.events import EVENT_RUN
 from kiwi_engine.channel.frames import Query, Request, Run
 from kiwi_engine.clock import monotonic_ns, sleep
 from kiwi_engine.commit.throttle import Limit
@@ -124,8 +125,10 @@ class Bench:
 
     def _send(self, replies: list[tuple[int, bytes]], answers: list[Any]) -> None:
         for identity, blob in replies:
-            assert identity not in self.replies, "one reply a run"
-            self.replies[identity] = blob
+            # On a busy machine there are events, too: of commands that took long.
+            if identity != EVENT_RUN:
+                assert identity not in self.replies, "one reply a run"
+                self.replies[identity] = blob
 
 
 @pytest.fixture(autouse=True)

@@ -113,7 +113,12 @@ def test_a_reply_that_is_made_later_keeps_its_place() -> None:
 
 def test_a_message_behind_a_reply_waits_for_that_reply() -> None:
     line, written = new_line()
-    slot = acting(line, lambda slot: (line.push_behind(b"message"), slot.complete(b"reply"))[1])
+
+    def push_and_reply(slot: Slot) -> None:
+        line.push_behind(b"message")
+        slot.complete(b"reply")
+
+    slot = acting(line, push_and_reply)
     behind = Slot(line, [])
     line.append(behind)
     behind.complete(b"behind")

@@ -11,16 +11,18 @@ import pytest
 
 from kiwi_engine.channel.frames import Request
 from kiwi_engine.config.settings import Settings
-from kiwi_engine.errors import ChannelClosedError, KiwiError
+from kiwi_engine.errors import ChannelClosedError, KiwiError, OverloadedError
 from kiwi_engine.server.network.lost_runs import READ_TOO_LATE, UNKNOWN_OUTCOME
 from kiwi_engine.server.network.slots import ReplyLine, Slot
-from kiwi_engine.server.network.storage_client import (
-    TIMED_OUT,
-    StorageClient,
-)
+from kiwi_engine.server.network.storage_client import StorageClient, questions
+from kiwi_engine.server.network.storage_client.answers import TIMED_OUT
 
 SETTINGS = msgspec.structs.replace(
-    Settings(), channel_buffer_size=10, channel_buffer_bytes=1000, request_timeout=5000
+    Settings(),
+    channel_buffer_size=10,
+    channel_buffer_bytes=1000,
+    request_timeout=5000,
+    retry_backoff=0,
 )
 SECOND_NS = 1_000_000_000
 GET, SET = [b"get", b"k"], [b"set", b"k", b"v"]
@@ -29,6 +31,9 @@ GET, SET = [b"get", b"k"], [b"set", b"k", b"v"]
 class FakeLink:
     def __init__(self) -> None:
         self.requests: list[Request] = []
+        self.is_full = False
+        self.is_cut_off = False
+        self.on_drained: Callable[[], None] = lambda: None
 
     def send(self, request: Request) -> None:
         self.requests.append(request)
@@ -96,7 +101,7 @@ def test_settings_change_between_the_commands_before_and_behind() -> None:
             ([run.commands for run in request.runs], [query.method for query in request.queries])
             for request in made.link.requests
         ]
-        assert frames == [([[SET]], []), ([], ["config_set"]), ([[GET]], [])]
+        assert frames == [([[SET]], ["config_set"]), ([[GET]], [])]
 
     run(test)
 
@@ -114,6 +119,7 @@ def test_a_storage_runtime_that_is_down_learns_settings_when_it_starts() -> None
 def test_settings_that_storage_refuses_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     async def test(made: Bench) -> None:
         made.client.change_settings({"foo": 1})
+        await made.tick()
         (query,) = made.link.requests[0].queries
         made.client.receive([], [(query.id, "no such setting", None)])
         made.client.change_settings({"foo": 2})
@@ -340,5 +346,52 @@ def test_a_query_that_nobody_answers_ends() -> None:
             await made.client.query("stats", {})
         late = made.link.requests[0].queries[0].id
         made.client.receive([], [(late, "", {})])
+
+    run(test)
+
+
+def test_a_query_that_was_given_up_is_not_sent() -> None:
+    """Whoever asked was told that there is no answer; what it asked for must not happen later."""
+
+    async def test(made: Bench) -> None:
+        made.client.configure(msgspec.structs.replace(SETTINGS, request_timeout=1))
+        made.link.is_full = True
+        with pytest.raises(KiwiError, match="did not answer in time"):
+            await made.client.query("backup_start", {})
+        made.link.is_full = False
+        made.link.on_drained()
+        assert made.link.requests == []
+
+    run(test)
+
+
+def test_questions_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They hold no credits, and a client may ask for INFO without end."""
+    monkeypatch.setattr(questions, "WAITING_MAX", 2)
+
+    async def test(made: Bench) -> None:
+        asked = [asyncio.create_task(made.client.query("stats", {})) for _ in range(3)]
+        await made.tick()
+        with pytest.raises(OverloadedError, match="too many questions"):
+            await asked[2]
+        made.client.receive([], [(query.id, "", 7) for query in made.link.requests[0].queries])
+        assert await asked[0] == await asked[1] == 7
+
+    run(test)
+
+
+def test_health_comes_first_and_is_asked_while_the_breaker_is_open() -> None:
+    async def test(made: Bench) -> None:
+        made.client.breaker.configure(1, SECOND_NS, SECOND_NS)
+        made.submit(GET)
+        made.client.expire(6 * SECOND_NS)
+        with pytest.raises(KiwiError, match="does not answer: 1 requests in a row"):
+            await made.client.query("stats", {})
+        ping = asyncio.create_task(made.client.query("ping", {}))
+        await made.tick()
+        (urgent,) = made.link.requests[-1].urgent
+        made.client.receive([], [(urgent.id, "", True)])
+        assert await ping is True
+        assert not made.client.breaker.is_closed, "the disk may hang all the same"
 
     run(test)
