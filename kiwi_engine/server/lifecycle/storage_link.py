@@ -21,10 +21,16 @@ class ProcessLink(asyncio.BufferedProtocol):
     """Frames over a socket to the storage process.
 
     `ready` is set by its first frame, `closed` when the channel has ended, for whatever reason.
+
+    The transport buffers nothing but the end of a frame that the kernel did not take at once: so a
+    frame that is cut off there was never received as a whole, and not executed.
     """
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
+        self.on_drained: Callable[[], None] = lambda: None
+        self.is_full = False
+        self.is_cut_off = False
         self._buffer = FrameBuffer()
         self._transport: asyncio.Transport
         loop = asyncio.get_running_loop()
@@ -33,6 +39,9 @@ class ProcessLink(asyncio.BufferedProtocol):
 
     def send(self, request: Request) -> None:
         self._transport.write(encode_frame(request))
+        if self._transport.is_closing():
+            # The other end is closed already.
+            self.is_full = self.is_cut_off = True
 
     def send_bytes(self, frame: bytes) -> None:
         """For the settings, which come before all requests."""
@@ -40,12 +49,22 @@ class ProcessLink(asyncio.BufferedProtocol):
 
     def finish(self) -> None:
         """No further requests: the storage runtime commits what it has and closes."""
+        self.is_full = True
         if not self._transport.is_closing():
             self._transport.write_eof()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports do not inherit from asyncio's.
         self._transport = transport = cast(asyncio.Transport, transport)
+        transport.set_write_buffer_limits(high=0)
+
+    def pause_writing(self) -> None:
+        """The kernel has not taken the whole frame."""
+        self.is_full = self.is_cut_off = True
+
+    def resume_writing(self) -> None:
+        self.is_full = self.is_cut_off = False
+        self.on_drained()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._buffer.writable()
@@ -59,25 +78,39 @@ class ProcessLink(asyncio.BufferedProtocol):
             self._receive(message.replies, message.answers)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.is_full = True
         if not self.closed.done():
             self.closed.set_result(None)
 
 
 class InProcessLink:
-    """The storage runtime on this event loop (`runtime-mode single`); the log has its thread."""
+    """The storage runtime on this event loop (`runtime-mode single`); the log has its thread.
+
+    It takes every frame as a whole, and at once.
+    """
+
+    is_full = False
+    is_cut_off = False
 
     def __init__(self, settings: Settings, receive: Receive) -> None:
+        self.on_drained: Callable[[], None] = lambda: None
         self._loop = asyncio.get_running_loop()
         self._receive = receive
         self._runtime = StorageRuntime(settings, self._send)
         self._timer = self._loop.call_later(_TICK_S, self._tick)
+        self._is_finished = False
 
     def send(self, request: Request) -> None:
-        self._runtime.handle(request)
+        if not self._is_finished:
+            self._runtime.handle(request)
+
+    def finish(self) -> None:
+        """No further requests: from now on the runtime is left to `close`."""
+        self._is_finished = True
+        self._timer.cancel()
 
     def close(self) -> None:
-        """Commit, sync and close; blocks until it is done."""
-        self._timer.cancel()
+        """Commit, sync and close; blocks until it is done, on any thread."""
         self._runtime.close()
 
     def _send(self, replies: list[tuple[int, bytes]], answers: list[Answer]) -> None:

@@ -22,6 +22,7 @@ def storage_facts(runtime: StorageRuntime) -> dict[str, Section]:
         "memory": _scripts(runtime),
         "stats": _expiry(runtime),
         "persistence": _persistence(runtime),
+        "runtime": {"network_silence_ms_peak": runtime.network_silence.peak_ns // 1_000_000},
         "commitworker": _commit_worker(runtime),
         "valuelog": _value_log(runtime),
         "rocksdb": _index(runtime),

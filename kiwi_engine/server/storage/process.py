@@ -2,8 +2,11 @@
 
 FD is its end of the channel. The first frame holds the settings; after recovery it answers with a
 hello (a reply without replies), then it serves until the channel ends: whatever was accepted is
-committed, and the directory is closed. It ignores SIGINT, which a terminal sends to the whole
-process group: the supervisor decides when to stop.
+committed, and the directory is closed. If the supervisor has died it is left as after a crash, with
+nothing missing in its log, so that another server can have it at once.
+
+SIGINT and SIGTERM are ignored: terminals and service managers send them to all processes of a
+server, and the supervisor decides when to stop.
 
 Exit codes: 0 closed, 1 failed, 2 wrong directory or settings, 3 directory in use, 4 damaged data.
 """
@@ -12,6 +15,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import signal
 import socket
 import struct
@@ -21,11 +25,13 @@ from typing import Final
 
 import msgspec
 
-from kiwi_engine.channel.frame_buffer import FrameBuffer
-from kiwi_engine.channel.frames import ReceivedRequest, Reply, decode_request, encode_frame
+from kiwi_engine.channel.frames import Query, Reply, encode_frame
+from kiwi_engine.clock import monotonic_ns
 from kiwi_engine.config.settings import Settings
 from kiwi_engine.errors import ArchiveError, CorruptionError, KiwiError, LayoutError, LockedError
 from kiwi_engine.logs import setup_logging
+from kiwi_engine.server.storage.inbox import Inbox
+from kiwi_engine.server.storage.orphan_watch import OrphanWatch, is_gone
 from kiwi_engine.server.storage.runtime import Answer, StorageRuntime
 
 logger = logging.getLogger(__name__)
@@ -46,13 +52,19 @@ class StorageProcess:
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
-        self._buffer = FrameBuffer()
+        self._inbox = Inbox(channel)
         # The executing thread and the log thread both send.
         self._sending = threading.Lock()
 
     def run(self) -> int:
         """Serve until the peer closes the channel; returns the exit code."""
-        settings = msgspec.msgpack.decode(self._first_frame(), type=Settings)
+        OrphanWatch(self._channel).start()
+        try:
+            first = self._inbox.first_frame()
+        except EOFError:
+            # The supervisor has died before it told where anything is, even the log file.
+            return 1
+        settings = msgspec.msgpack.decode(first, type=Settings)
         setup_logging("storage", settings.loglevel, settings.logfile)
         try:
             runtime = StorageRuntime(settings, self._send)
@@ -64,53 +76,36 @@ class StorageProcess:
         self._send([], [])
         gc.freeze()
         gc.set_threshold(*_GC_THRESHOLDS)
-        runtime.script_watch.receive = self._receive_at_once
+        runtime.script_watch.receive = self._inbox.take_all
         try:
             self._serve(runtime)
+            if is_gone(self._channel):
+                logger.warning("the supervisor is gone: what was accepted is committed, no more")
+                runtime.leave()
+                # Not by way of the index, which would write what it has in memory.
+                os._exit(0)
         finally:
             runtime.close()
         return 0
 
-    def _first_frame(self) -> bytes:
-        while True:
-            if not self._receive():
-                raise EOFError("the supervisor went away before it sent the settings")
-            for body in self._buffer.frames():
-                return bytes(body)
-
     def _serve(self, runtime: StorageRuntime) -> None:
         _set_receive_timeout(self._channel, _TICK_S)
-        while True:
-            try:
-                if not self._receive():
-                    return
-            except BlockingIOError:
-                runtime.tick()
-                continue
-            for body in self._buffer.frames():
-                # A copy, since runs are decoded from it one by one.
-                runtime.handle(decode_request(bytes(body)))
+        inbox, silence = self._inbox, runtime.network_silence
+
+        def answer_at_once(queries: list[Query]) -> None:
+            silence.heard(monotonic_ns())
+            runtime.answer(queries)
+
+        inbox.on_urgent = answer_at_once
+        while (count := inbox.wait()) is not None:
+            if not count:
+                silence.idle(monotonic_ns())
+            elif silence.since_ns:
+                silence.heard(monotonic_ns())
+            request = inbox.take()
+            if request is not None:
+                runtime.handle(request)
             runtime.tick()
-
-    def _receive(self, flags: int = 0) -> bool:
-        """Take what is there; False at the end of the channel."""
-        with self._buffer.writable() as view:
-            try:
-                count = self._channel.recv_into(view, 0, flags)
-            except ConnectionError:
-                return False
-        self._buffer.wrote(count)
-        return count > 0
-
-    def _receive_at_once(self) -> list[ReceivedRequest] | None:
-        """What has arrived, without waiting; None at the end of the channel."""
-        requests = [decode_request(bytes(body)) for body in self._buffer.frames()]
-        try:
-            if not self._receive(socket.MSG_DONTWAIT):
-                return requests or None
-        except BlockingIOError:
-            return requests
-        return requests + [decode_request(bytes(body)) for body in self._buffer.frames()]
 
     def _send(self, replies: list[tuple[int, bytes]], answers: list[Answer]) -> None:
         frame = encode_frame(Reply(replies, answers))
@@ -130,7 +125,8 @@ def _set_receive_timeout(channel: socket.socket, seconds: float) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     channel = socket.socket(fileno=int(arguments[0]))
     channel.setblocking(True)
     return StorageProcess(channel).run()

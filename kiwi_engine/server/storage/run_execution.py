@@ -4,6 +4,9 @@ While nothing holds writers back a frame of runs is executed as a whole. While s
 go on and runs with writes wait, each connection's in its order; nothing here ever blocks. A run
 that has waited for most of `request-timeout` is executed with its writes refused: so each write is
 made or denied, and the client knows which.
+
+A run whose replies get too long is executed no further: the rest of it, and what its connection has
+sent behind it, is returned until it is sent again (`channel.returned_runs`).
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from typing import Final
 import msgspec
 
 from kiwi_engine.channel.frames import ReceivedRun, Run, RunFlags
+from kiwi_engine.channel.returned_runs import encode_returned
 from kiwi_engine.clock import monotonic_ns, wall_ms
 from kiwi_engine.commands.executor import Executor
 from kiwi_engine.commands.written_keys import is_write
@@ -48,6 +52,8 @@ class RunExecution:
         self.refused = 0
         # Connections that have ended, and whose last runs are deferred.
         self._departed: set[int] = set()
+        # Connections whose runs are returned.
+        self._returning: set[int] = set()
         self._next_late_check_ns = 0
         self._is_finishing = False
         # Runs of the frame that is being executed, whose turn has not come.
@@ -60,11 +66,13 @@ class RunExecution:
         self._wait_max_ns = int(timeout_ns * _WAIT_SHARE)
         self._late_check_ns = timeout_ns // _LATE_CHECKS
         self.hot_keys.set_limit(settings.write_hot_key_limit)
+        self._executor.reply_bytes_max = settings.channel_reply_bytes
 
     def execute(self, runs: Sequence[Run | ReceivedRun]) -> None:
         """Execute or defer the runs of one frame."""
         engine, execute = self._engine, self._executor.execute
         special, ready = self._execute_special, self.blocked.runs.ready
+        returning = self._returning
         now_ms = wall_ms()
         if now_ms >> SAMPLE_SHIFT != self.hot_keys.sampled:
             self.hot_keys.sample(runs, now_ms)
@@ -76,15 +84,16 @@ class RunExecution:
         self.begin()
         for run in rest:
             commands = run.commands
-            if run.flags or run.user:
+            if run.flags or run.user or run.source in returning:
                 special(run, commands, now_ms)
             else:
                 replies = execute(
                     run.db, run.resp3, commands, now_ms, run.source, "", 0, run.arrived_ns
                 )
-                if ready:
+                if ready or len(replies) != len(commands):
                     self._finish_run(run, commands, replies, now_ms)
-                engine.answer(run.id, b"".join(replies), len(replies))
+                else:
+                    engine.answer(run.id, b"".join(replies), len(replies))
             if engine.group_is_full():
                 # In front of the end: what it finds slow leaves with the group.
                 self._executor.account()
@@ -128,6 +137,7 @@ class RunExecution:
             self._departed.add(source)
             return
         self._departed.discard(source)
+        self._returning.discard(source)
         self._executor.watched.forget(source)
         self._executor.tracker.keys.forget(source)
 
@@ -214,16 +224,18 @@ class RunExecution:
     ) -> None:
         """Execute a run of any kind in the open group."""
         blocked = self.blocked
-        if run.flags & RunFlags.BLOCKING:
+        if run.flags & RunFlags.RESUMED:
+            self._returning.discard(run.source)
+        if run.source in self._returning:
+            self._return(run, [], len(commands))
+        elif run.flags & RunFlags.BLOCKING:
             # Without a command where its client has gone while it was deferred.
             for words in commands:
                 blocked.execute(run, words, now_ms)
         elif run.flags & RunFlags.ATOMIC:
             self._engine.answer(run.id, self._transact(run, commands, now_ms), 1)
         else:
-            replies: list[bytes] = []
-            self._finish_run(run, commands, replies, now_ms)
-            self._engine.answer(run.id, b"".join(replies), len(replies))
+            self._finish_run(run, commands, [], now_ms)
         blocked.serve(now_ms)
 
     def _finish_run(
@@ -233,13 +245,34 @@ class RunExecution:
         replies: list[bytes],
         now_ms: int,
     ) -> None:
-        """Execute what has no reply yet; who waits is served after each command."""
+        """Execute what has no reply yet, and answer; who waits is served after each command."""
         execute, blocked = self._executor.execute, self.blocked
         surroundings = now_ms, run.source, run.user, run.flags, run.arrived_ns
+        room = self._executor.reply_bytes_max - sum(map(len, replies))
         blocked.serve(now_ms)
-        while len(replies) < len(commands):
-            replies += execute(run.db, run.resp3, commands[len(replies) :], *surroundings)
+        while len(replies) < len(commands) and room >= 0:
+            more = execute(run.db, run.resp3, commands[len(replies) :], *surroundings)
+            replies += more
+            room -= sum(map(len, more))
             blocked.serve(now_ms)
+        if len(replies) == len(commands):
+            self._engine.answer(run.id, b"".join(replies), len(replies))
+        else:
+            self._return(run, replies, len(commands))
+
+    def _return(
+        self, run: Run | ReceivedRun | DeferredRun, replies: list[bytes], count: int
+    ) -> None:
+        """Have the rest of a run sent again, and all that its connection has sent behind it."""
+        self._returning.add(run.source)
+        identity, encoded = encode_returned(run.id, len(replies), b"".join(replies))
+        # Should the group fail, all of its commands are answered with the error.
+        is_unit = run.flags & RunFlags.ATOMIC
+        self._engine.answer(identity, encoded, 1 if is_unit else count)
+
+    def return_until_resumed(self, sources: Iterable[int]) -> None:
+        """Another storage runtime returned runs of these connections; they come in their order."""
+        self._returning.update(sources)
 
     def _transact(
         self, run: Run | ReceivedRun | DeferredRun, commands: list[list[bytes]], now_ms: int

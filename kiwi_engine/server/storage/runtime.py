@@ -7,7 +7,7 @@ leave through `deliver`, from this thread or from the log thread.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import msgspec
@@ -28,6 +28,7 @@ from kiwi_engine.server.memory_release import release_memory
 from kiwi_engine.server.storage.backup_service import BackupService
 from kiwi_engine.server.storage.facts import storage_facts
 from kiwi_engine.server.storage.latency_spikes import StorageSpikes
+from kiwi_engine.server.storage.network_silence import NetworkSilence
 from kiwi_engine.server.storage.observer import StorageObserver
 from kiwi_engine.server.storage.run_execution import RunExecution
 from kiwi_engine.server.storage.script_watch import ScriptWatch
@@ -80,6 +81,8 @@ class StorageRuntime:
         )
         self.script_watch.configure(settings)
         self.backup_service = BackupService(self.engine, lambda: self._settings)
+        # Kept by whoever reads the channel, where there is one.
+        self.network_silence = NetworkSilence()
         self._next_cycle_ns = monotonic_ns()
         self._queries: dict[str, Callable[[dict[str, Any]], Any]] = {
             "ping": lambda parameters: True,
@@ -94,6 +97,8 @@ class StorageRuntime:
             "backup_status": self.backup_service.status,
             "backup_cancel": self.backup_service.cancel,
             "rewatch": self._rewatch,
+            "unwatch": self._unwatch,
+            "return_runs": lambda parameters: self.runs.return_until_resumed(parameters["sources"]),
             "release_memory": lambda parameters: release_memory(),
             "unblock": self._unblock,
             "durability": self._durability,
@@ -114,7 +119,13 @@ class StorageRuntime:
             for request in later:
                 self._handle(request)
 
+    def answer(self, queries: Iterable[Query]) -> None:
+        """Carry out queries, and tell their results."""
+        self._send([], [self._answer(query) for query in queries])
+
     def _handle(self, request: Request | ReceivedRequest) -> None:
+        if request.urgent:
+            self.answer(request.urgent)
         for source in request.gone:
             self.runs.forget(source)
         if request.runs:
@@ -123,7 +134,7 @@ class StorageRuntime:
             # Behind its last commands, which have just been remembered.
             self.runs.forget_keys(source)
         if request.queries:
-            self._send([], [self._answer(query) for query in request.queries])
+            self.answer(request.queries)
 
     def tick(self) -> None:
         """To be called at least every few milliseconds, whether or not there are requests."""
@@ -142,6 +153,11 @@ class StorageRuntime:
         """Commit, sync and drain everything accepted; release the directory."""
         self.runs.finish()
         self.engine.close()
+
+    def leave(self) -> None:
+        """Commit and sync everything accepted, for a process that ends right now."""
+        self.runs.finish()
+        self.engine.leave()
 
     def _background_cycle(self) -> None:
         """Active expiry and reclaiming: ordinary writes, so they wait while writes have to."""
@@ -173,7 +189,8 @@ class StorageRuntime:
             return
         line = reply.error(error.text)
         # Events tell of what has not happened.
-        self._send([(run, line * count) for run, _, count in replies if run != EVENT_RUN], [])
+        failed = [(abs(run), line * count) for run, _, count in replies if run != EVENT_RUN]
+        self._send(failed, [])
 
     def _emit(self, event: Event) -> None:
         """Tell the network runtime, once what has been done so far is durable."""
@@ -224,6 +241,11 @@ class StorageRuntime:
             watched.rewatch(source, db, key, wall_ms())
         watched.broken.update(parameters["broken"])
 
+    def _unwatch(self, parameters: dict[str, Any]) -> None:
+        """`sources`: connections whose EXEC was answered without getting here."""
+        for source in parameters["sources"]:
+            self.executor.watched.forget(source)
+
     def _listen_for_waiters(self) -> None:
         """Hear of changed keys as long as somebody waits for any."""
         waiting = self.runs.blocked.runs
@@ -250,3 +272,4 @@ class StorageRuntime:
         self.keyspace.expiry.expired_count = 0
         self.keyspace.expiry.expired_fields = 0
         self.engine.reset_statistics()
+        self.network_silence.reset()

@@ -22,6 +22,7 @@ from typing import Any, Final, cast
 
 from kiwi_engine.channel.events import Event, ScriptIsSlow
 from kiwi_engine.channel.frames import Query, ReceivedRequest, ReceivedRun, RunFlags
+from kiwi_engine.channel.queries import ANSWERED_AT_ONCE
 from kiwi_engine.commands.executor import Executor
 from kiwi_engine.commands.scripting.function_container import stats_reply
 from kiwi_engine.config.settings import Settings
@@ -38,7 +39,6 @@ Receive = Callable[[], list[ReceivedRequest] | None]
 
 # The network runtime is told after this part of request-timeout: before it gives a request up.
 _SLOW_SHARE: Final = 4
-_ANSWERED_AT_ONCE: Final = frozenset(("ping", "stats"))
 _EXIT_CODE: Final = 1
 
 
@@ -107,7 +107,7 @@ class ScriptWatch:
             else:
                 self._send([(received.id, answer)], [])
         for query in request.queries:
-            if query.method in _ANSWERED_AT_ONCE:
+            if query.method in ANSWERED_AT_ONCE:
                 self._send([], [self._answer(query)])
             else:
                 kept.queries.append(query)
