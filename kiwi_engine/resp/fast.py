@@ -73,10 +73,10 @@ class RequestReader:
     `error` is set when the input broke the protocol; nothing is read after that. Assign `limits`
     when they change. While they are those of an unauthenticated client, `feed` stops behind each
     AUTH and HELLO, because what follows them is judged by the new limits: `held` is then true, and
-    `feed(b"")` goes on.
+    `feed(b"")` goes on, also where nothing has followed yet.
     """
 
-    __slots__ = ("_hiredis", "_parser", "_rest", "_rest_start", "error")
+    __slots__ = ("_hiredis", "_is_login_open", "_parser", "_rest", "_rest_start", "error")
 
     def __init__(self, limits: Limits = Limits()) -> None:  # noqa: B008 - immutable
         self.error: ProtocolError | None = None
@@ -85,6 +85,8 @@ class RequestReader:
         # Received, but not parsed before the login is decided: `_rest[_rest_start:]`.
         self._rest = b""
         self._rest_start = 0
+        # Whoever feeds has not seen yet what became of a login.
+        self._is_login_open = False
 
     @property
     def limits(self) -> Limits:
@@ -93,16 +95,17 @@ class RequestReader:
     @limits.setter
     def limits(self, limits: Limits) -> None:
         self._parser.limits = limits
+        self._is_login_open = self._rest_start < len(self._rest)
 
     @property
     def held(self) -> bool:
-        """Whether received commands wait for `feed(b"")`."""
-        return self._rest_start < len(self._rest)
+        """Whether received commands, or a login, wait for `feed(b"")`."""
+        return self._is_login_open
 
     @property
     def needs_attention(self) -> bool:
         """Whether `held` or `error` has something to say."""
-        return self.error is not None or self._rest_start < len(self._rest)
+        return self.error is not None or self._is_login_open
 
     @property
     def pending_bytes(self) -> int:
@@ -145,6 +148,7 @@ class RequestReader:
             # Not cut: a chunk of nothing but logins would be copied once for each of them.
             data, position = self._rest, self._rest_start
         self._rest, self._rest_start = b"", 0
+        self._is_login_open = False
         if self.limits.authenticated:
             self._parser.advance(data, commands, start=position)
             return
@@ -153,6 +157,7 @@ class RequestReader:
             position = self._parser.advance(data, commands, 1, position)
             if len(commands) > count and commands[-1][0].lower() in _LOGIN:
                 self._rest, self._rest_start = data, position
+                self._is_login_open = True
                 return
 
     def _feed_hiredis(self, data: bytes, commands: list[list[bytes]]) -> bytes:

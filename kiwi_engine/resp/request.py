@@ -6,8 +6,9 @@
 
 `any` is a byte that is not looked at, as in Redis. A count of zero or less and an empty line are no
 command. Nothing is ever allocated in proportion to a claimed count or length: memory follows the
-bytes that arrived. The error texts are those of Redis 7.2. One deliberate difference: a NUL byte
-in a header is an error at once (Redis waits for more bytes that cannot help).
+bytes that arrived. The error texts are those of Redis 7.2. Two deliberate differences: a NUL byte
+in a header is an error at once, and so is the beginning of TLS (Redis waits for more bytes, which
+cannot help).
 
 `resp.fast` is the quick way to the same result; this module also finishes what it leaves over.
 """
@@ -18,7 +19,7 @@ import io
 import re
 from typing import Final, NamedTuple
 
-from kiwi_engine.errors import ProtocolError
+from kiwi_engine.errors import ProtocolError, QueryTooLongError
 from kiwi_engine.resp.inline import UnbalancedQuotesError, split_words
 
 LINE_BYTES_MAX: Final = 64 * 1024
@@ -27,14 +28,23 @@ UNAUTHENTICATED_BULK_BYTES_MAX: Final = 16384
 _COUNT_MAX: Final = 2**31 - 1
 _INTEGER: Final = re.compile(rb"-?[1-9][0-9]{0,18}|0").fullmatch
 _ASTERISK: Final = ord("*")
+# What the first message of a TLS client begins with. It need not contain a line end, and then the
+# client would wait for an answer until it gives up, as it does with Redis.
+_TLS_HELLO: Final = b"\x16\x03"
 _NO_BOUND: Final = 2**62
+# CPython's head of a `bytes` with its place in a list: an argument may be empty, but is not free.
+_ARGUMENT_BYTES: Final = 48
 # Looking up a whole header takes a third of the time of reading its digits.
 _SHORT_BULKS: Final = {b"$%d" % length: length for length in range(1024)}
 _SHORT_COUNTS: Final = {b"*%d" % count: count for count in range(64)}
 
 
 class Limits(NamedTuple):
-    """What one client may send. `command_bytes_max` bounds an unfinished command."""
+    """What one client may send.
+
+    `command_bytes_max` bounds the memory of an unfinished command, what its arguments take beside
+    their bytes included; whatever exceeds it raises `QueryTooLongError`.
+    """
 
     bulk_bytes_max: int = 512 * 1024 * 1024
     command_bytes_max: int = 1024 * 1024 * 1024
@@ -114,8 +124,9 @@ class RequestParser:
 
     def _count_pending(self, received: int) -> None:
         self._pending_bytes += received
-        if self._pending_bytes > self.limits.command_bytes_max:
-            raise ProtocolError("command exceeds client-query-buffer-limit")
+        overhead_bytes = _ARGUMENT_BYTES * len(self._arguments)
+        if self._pending_bytes + overhead_bytes > self.limits.command_bytes_max:
+            raise QueryTooLongError
 
     def _take_count(self, data: bytes, position: int) -> int:
         """Read `*count` at `position`; returns the position after it."""
@@ -190,6 +201,8 @@ class RequestParser:
         return position + taken
 
     def _take_inline(self, data: bytes, position: int, commands: list[list[bytes]]) -> int:
+        if data.startswith(_TLS_HELLO, position):
+            raise ProtocolError("TLS on a port without TLS")
         newline = data.find(b"\n", position)
         if newline < 0:
             return self._hold_line(data, position, newline, "too big inline request")

@@ -6,10 +6,10 @@ import random
 import tracemalloc
 from typing import Any
 
+import hiredis
 import pytest
 
 from kiwi_engine.errors import ProtocolError
-from kiwi_engine.resp import fast
 from kiwi_engine.resp.fast import RequestReader
 from kiwi_engine.resp.request import Limits, RequestParser
 from tests.support.client import encode
@@ -96,7 +96,7 @@ def test_equals_the_strict_parser(block: int) -> None:
 class CountingReader:
     """hiredis' reader, counting what comes out of it."""
 
-    made: Any = fast.hiredis.Reader
+    made: Any = hiredis.Reader
     replies = 0
 
     def __init__(self) -> None:
@@ -110,7 +110,7 @@ class CountingReader:
 
 def count_fast(monkeypatch: pytest.MonkeyPatch, data: bytes) -> int:
     """How many replies hiredis gave for `data`."""
-    monkeypatch.setattr(fast.hiredis, "Reader", CountingReader)
+    monkeypatch.setattr(hiredis, "Reader", CountingReader)
     monkeypatch.setattr(CountingReader, "replies", 0)
     expected = strict(data, Limits())
     assert read(RequestReader(), [data]) == expected
@@ -191,8 +191,7 @@ def test_waits_behind_a_login() -> None:
         [b"SET", b"key:1", b"value"],
         [b"auth", b"p"],
     ]
-    assert reader.held
-    assert reader.pending_bytes == len(big + SET)
+    assert (reader.held, reader.pending_bytes) == (True, len(big + SET))
     reader.limits = Limits()
     assert len(reader.feed(b"")) == 2
     assert not reader.held
@@ -206,6 +205,18 @@ def test_a_login_that_failed_keeps_the_limits() -> None:
     assert reader.feed(b"") == []
     assert reader.error is not None
     assert reader.error.text == "ERR Protocol error: unauthenticated bulk length"
+
+
+def test_a_login_asks_for_attention_when_nothing_follows_it_yet() -> None:
+    """What it earns holds for the next chunk."""
+    reader = RequestReader(Limits(authenticated=False))
+    assert reader.feed(encode(b"AUTH", b"p")) == [[b"AUTH", b"p"]]
+    assert (reader.held, reader.needs_attention) == (True, True)
+    reader.limits = Limits()
+    assert not reader.held
+    assert reader.feed(b"") == []
+    many = encode(*[b"x"] * 20)
+    assert reader.feed(many) == [[b"x"] * 20]
 
 
 def test_held_bytes_come_before_new_ones() -> None:

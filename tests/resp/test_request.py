@@ -63,6 +63,7 @@ ERRORS = [
     (b"*1\r\n$" + b"1" * LINE_BYTES_MAX, "too big bulk count string", None),
     (b"a" * (LINE_BYTES_MAX + 1), "too big inline request", None),
     (b"set a 'b\r\n", "unbalanced quotes in request", None),
+    (b"\x16\x03\x01\x02\x00", "TLS on a port without TLS", None),
     (b"*1\r\n$50\r\n" + b"x" * 30, "command exceeds client-query-buffer-limit", Limits(50, 30)),
 ]
 

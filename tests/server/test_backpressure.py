@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from kiwi_engine.clock import monotonic_ns, sleep
+from kiwi_engine.clock import monotonic_ns
 from tests.conftest import StartKiwi
 from tests.support.backlog import SETTINGS, Backlog
 from tests.support.client import Client, ErrorReply, encode
 from tests.support.servers import kiwi, wait_until
 
 _SEED = 1
+# Taken while writers are slowed down; between two of them there are reads.
+_SLOW_SAMPLES = 5
 
 
 def stop_writers(client: Client) -> None:
@@ -28,14 +30,17 @@ def let_writers_go(client: Client) -> None:
     assert client.command("CONFIG", "SET", "throttle-wal-slow", 0, "throttle-wal-stop", 0) == b"OK"
 
 
+def slow_samples(backlog: Backlog) -> int:
+    return sum(sample.state == "slow" for sample in backlog.monitor.samples)
+
+
 def test_a_real_backlog_slows_writers_down_and_loses_nothing(tmp_path: Path) -> None:
     """Level 0 of RocksDB fills up; reads and PING are answered meanwhile; then a kill."""
     with kiwi(tmp_path / "data", SETTINGS) as server:
         backlog = Backlog(server.port, writers=3, pipeline=100, seed=_SEED)
         backlog.start(idle_s=0.1)
         try:
-            wait_until(lambda: "slow" in backlog.monitor.states(), "slower writes", 60)
-            sleep(1.0)
+            wait_until(lambda: slow_samples(backlog) >= _SLOW_SAMPLES, "slower writes", 60)
         finally:
             backlog.stop()
         assert backlog.problems() == []

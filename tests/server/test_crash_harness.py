@@ -10,21 +10,25 @@ from pathlib import Path
 
 import pytest
 
-from kiwi_engine import clock
 from kiwi_engine.testing.oracle import Stream
 from tests.support.crash_client import CrashClient, SharedCounter
 from tests.support.read_back import read_back
-from tests.support.servers import ServerProcess, find_redis_server, redis_server
+from tests.support.servers import ServerProcess, find_redis_server, redis_server, wait_until
 from tests.support.workload import SHARED_COUNTER, Workload
 
 pytestmark = pytest.mark.skipif(not find_redis_server(), reason="redis-server is not installed")
 
 
+# Of each client before each kill: what they draw is the same each time, and all kinds are in it.
+_BURSTS = 20
+
+
 def crash(server: ServerProcess, clients: list[CrashClient], counter: SharedCounter) -> list[str]:
     """Load, kill, restart, and the violations that are found."""
+    enough = {client: client.bursts_done + _BURSTS for client in clients}
     for client in clients:
         client.start(server.port)
-    clock.sleep(0.3)
+    wait_until(lambda: all(client.bursts_done >= enough[client] for client in clients), "load")
     server.kill()
     for client in clients:
         client.finish()

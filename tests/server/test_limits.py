@@ -49,6 +49,15 @@ def test_an_unauthenticated_client_cannot_claim_much(start_kiwi: StartKiwi) -> N
             assert client.read_until_closed() == answer
 
 
+def test_a_client_that_has_logged_in_may_send_more(start_kiwi: StartKiwi) -> None:
+    server = start_kiwi(requirepass="secret")
+    for login in (("AUTH", "secret"), ("HELLO", 3, "AUTH", "default", "secret")):
+        with server.client() as client:
+            client.command(*login)
+            assert client.command("MSET", *range(20)) == b"OK"
+            assert client.command("ECHO", b"x" * 20_000) == b"x" * 20_000
+
+
 def test_an_idle_connection_is_closed(start_kiwi: StartKiwi) -> None:
     server = start_kiwi(timeout=1)
     started_ns = clock.monotonic_ns()

@@ -10,6 +10,7 @@ import pytest
 from tests.conftest import QUICK_START, StartKiwi
 from tests.support.client import encode
 from tests.support.servers import kiwi
+from tests.support.stopping import answered_while_stopping
 
 
 @pytest.mark.parametrize("mode", ["dual", "single"])
@@ -32,17 +33,7 @@ def test_a_signal_drains_and_stops(
 
 def test_what_was_executed_is_answered_before_the_stop(start_kiwi: StartKiwi) -> None:
     server = start_kiwi()
-    count = 2000
-    with server.client() as client:
-        client.send(b"".join(encode("SET", f"k{n}", "v") for n in range(count)))
-        assert client.reply() == b"OK"
-        server.signal(signal.SIGTERM)
-        answered = 1
-        try:
-            while client.reply() == b"OK":
-                answered += 1
-        except ConnectionError:
-            pass
+    answered = answered_while_stopping(server, lambda: server.signal(signal.SIGTERM), 2000)
     assert server.wait() == 0
     server.start()
     with server.client() as client:

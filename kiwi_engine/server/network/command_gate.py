@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from kiwi_engine.channel.frames import RunFlags
 from kiwi_engine.clock import perf_counter_ns
 from kiwi_engine.commands.registry import spelled
-from kiwi_engine.commands.resolve import Resolved, resolve
+from kiwi_engine.commands.resolve import Resolved
 from kiwi_engine.commands.table import Command, arity_accepts
 from kiwi_engine.errors import ReplyError
 from kiwi_engine.resp import reply
+from kiwi_engine.server.network.cross_protocol import is_cross_protocol
 from kiwi_engine.server.network.exec_reply import MixedReply
 from kiwi_engine.server.network.local import judge, reject, run
 from kiwi_engine.server.network.monitoring import refusal as monitor_refusal
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 # Not queued between MULTI and EXEC.
 _NEVER_QUEUED: Final = frozenset(("exec", "discard", "multi", "watch", "quit", "reset"))
 _BLOCKING_BY_OPTION: Final = frozenset(("xread", "xreadgroup"))
-# What comes behind them waits with them.
-_WAITING: Final = frozenset(("wait", "waitaof"))
 # Run only when all earlier replies of the connection have left: others see what they did.
 _IN_TURN: Final = frozenset(("publish", "spublish"))
 # So, too; and what comes behind them waits, because it is judged by what they do.
@@ -42,7 +41,6 @@ _BARRIERS: Final = _SUBSCRIBING | {"monitor"}
 # Where one of these is in a transaction, what that reads is tracked in any case.
 _ABOUT_TRACKING: Final = frozenset(("client|tracking", "client|caching"))
 _ABORTED: Final = "EXECABORT Transaction discarded because of previous errors."
-_TOO_LARGE: Final = ReplyError("ERR transaction exceeds client-query-buffer-limit")
 
 
 class Outlet(Protocol):
@@ -82,6 +80,12 @@ class Outlet(Protocol):
         """Take these up again when nothing holds commands back any more."""
 
     def close_when_answered(self) -> None: ...
+
+    def abort(self) -> None:
+        """Close now; what is not sent is lost."""
+
+    def exceed_query_limit(self) -> None:
+        """Disconnect the client: what it has queued is too much."""
 
 
 class CommandGate:
@@ -138,8 +142,7 @@ class CommandGate:
         if transaction.add(words):
             self._answer(reply.QUEUED)
         else:
-            reject(self._runtime, resolve(words), _TOO_LARGE)
-            self._answer(reply.error(_TOO_LARGE.text))
+            self._outlet.exceed_query_limit()
 
     def _accept(self, words: list[bytes]) -> None:
         session = self._session
@@ -163,6 +166,11 @@ class CommandGate:
         """Refuse, queue or run a command."""
         runtime, session = self._runtime, self._session
         transaction = session.transaction
+        if is_cross_protocol(words[0]):
+            runtime.cross_protocol.warn(session, session.last_interaction_ns)
+            session.close_after_reply = True
+            self._outlet.abort()
+            return
         try:
             refusal = runtime.refuse(session, words)
             if refusal is not None:
@@ -298,8 +306,8 @@ class CommandGate:
         else:
             self._flush()
             slot = self._outlet.slot([])
-            if resolved.name in _WAITING:
-                self._outlet.hold_until_answered(slot)
+            # What comes behind waits: a client asks the storage runtime one thing at a time.
+            self._outlet.hold_until_answered(slot)
             self._outlet.answer_later(slot, answer)
 
     @property

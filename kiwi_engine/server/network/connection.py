@@ -4,22 +4,29 @@ Bytes in, commands out, replies back in order. Where the session and all command
 plain, they leave as one run for the storage runtime: that is the hot path. Everything else goes
 through the connection's gate (`server.network.command_gate`), one by one. Commands behind one that
 waits are held, while reading goes on: so it is seen when the client goes away.
+
+What one client may have under way is bounded, whatever it sends and whether it reads or not: a few
+runs, whose replies the storage runtime bounds. Runs that it returns because the client is to read
+first (`channel.returned_runs`) keep their places in the line of replies, and are sent again then.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from kiwi_engine.channel.frames import RunFlags
 from kiwi_engine.clock import monotonic_ns
 from kiwi_engine.commands.registry import COMMANDS
+from kiwi_engine.errors import QueryTooLongError, ReplyError
 from kiwi_engine.resp import reply
 from kiwi_engine.resp.fast import RequestReader
 from kiwi_engine.server.network.command_gate import CommandGate
 from kiwi_engine.server.network.footprint import footprint
+from kiwi_engine.server.network.intake import TURN_BYTES, Intake
+from kiwi_engine.server.network.query_limits import end_for_query_limit
 from kiwi_engine.server.network.session import ReplyMode, Session
 from kiwi_engine.server.network.slots import ReplyLine, Slot
 
@@ -38,6 +45,13 @@ _PLAIN: Final = {
 _PLAIN_NAMES: Final = frozenset(_PLAIN)
 # More than this of commands that have to wait, and nothing more is read.
 _HELD_BYTES_MAX: Final = 1024 * 1024
+# Commands that pass the gate in one tick; with a few microseconds each about a millisecond.
+_TURN_COMMANDS: Final = 256
+# Runs that a client may have under way before it is not read from, and those with which it is
+# again: enough for one to be parsed, one executed and one synced; so many may wait in front of the
+# commands of others, and may add to the output of a client that does not read.
+_RUNS_OWED_MAX: Final = 4
+_RUNS_OWED_LOW: Final = 2
 
 
 class Connection(asyncio.Protocol):
@@ -50,15 +64,25 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._reader = RequestReader()
         self._line = ReplyLine(self._write)
-        self._hold_backs = 0
+        self._line.on_return = self._take_back
+        self._line.on_failure = self._fail
+        self._intake: Intake
         self._bytes_received = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        # Lists, because most are empty: a deque takes ten times as much then, a set four times.
+        self._tasks: list[asyncio.Task[None]] = []
         # Slots that must be answered before commands are accepted again, and those commands.
-        self._waits_for: set[Slot] = set()
-        self._held: deque[list[bytes]] = deque()
+        self._waits_for: list[Slot] = []
+        self._held: list[list[bytes]] = []
         self._held_bytes = 0
         self._is_full = False
+        self._is_turn_scheduled = False
+        # What was held, or received before, is being taken: more of it may follow a reply.
+        self._is_taking = False
         self.is_postponed = False
+        # As many runs are under way as may be.
+        self._is_run_bound = False
+        # Runs were returned: all wait, in the line of replies, until the client has read.
+        self.is_returning = False
         # The client sends nothing more, but still wants its replies.
         self._is_half_closed = False
         # More output waits than the client takes at once.
@@ -77,16 +101,20 @@ class Connection(asyncio.Protocol):
         # uvloop's transports do not inherit from asyncio's.
         self._transport = transport = cast(asyncio.Transport, transport)
         session = self._runtime.admit(self, self._transport)
-        if session is None:
-            transport.write(reply.error("ERR max number of clients reached"))
+        if isinstance(session, ReplyError):
+            transport.write(reply.error(session.text))
             transport.close()
             return
+        self._intake = Intake(transport, self._take_piece)
         self.session = session
         self._gate = CommandGate(self._runtime, session, self)
         self._line.source = session.id
         self.refresh_limits()
 
     def data_received(self, data: bytes) -> None:
+        if len(data) > TURN_BYTES and not self._intake.is_in_turn:
+            self._intake.spread(data)
+            return
         session = self.session
         session.last_interaction_ns = monotonic_ns()
         session.input_bytes += len(data)
@@ -100,6 +128,13 @@ class Connection(asyncio.Protocol):
                 self._attend()
         except Exception:  # noqa: BLE001 - logged
             self._fail()
+
+    def _take_piece(self, data: bytes) -> None:
+        """Take the next part of what was received in a large piece."""
+        self._is_taking = True
+        self.data_received(data)
+        self._is_taking = False
+        self._end_if_done()
 
     def eof_received(self) -> bool:
         """A half-closed client still gets the replies to what it sent, but does not wait.
@@ -115,6 +150,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._line.write = _drop
         if hasattr(self, "session"):
+            self._intake.stop()
             self._held.clear()
             if self.session.end_wait is not None:
                 self.session.end_wait(False)
@@ -123,14 +159,15 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The client does not take its replies: do not take its requests either."""
-        self._hold_back()
+        self._intake.hold_back()
         self._is_slow = True
         self._runtime.slow_readers.add(self)
 
     def resume_writing(self) -> None:
         self._is_slow = False
         self._runtime.slow_readers.remove(self)
-        self._go_on()
+        self._intake.go_on()
+        self._send_again()
 
     # ---- called by the runtime
 
@@ -139,11 +176,22 @@ class Connection(asyncio.Protocol):
         """Nothing that was received still waits for its reply."""
         return not self._line
 
+    @property
+    def is_idle(self) -> bool:
+        """It is the client that everything waits for, to send something or to read."""
+        return not self._line or self._is_slow
+
+    @property
+    def is_owed_by_storage(self) -> bool:
+        """The storage runtime has not answered all that it was asked."""
+        return self._line.runs_owed > 0
+
     def buffered_bytes(self) -> tuple[int, int]:
         """Bytes received but not run, and reply bytes that the kernel has not taken."""
         gathered_bytes = sum(map(len, self._gathered or ()))
         waiting_bytes = self._transport.get_write_buffer_size() + gathered_bytes
-        return self._reader.pending_bytes, waiting_bytes
+        received_bytes = self._reader.pending_bytes + self._intake.backlog_bytes
+        return received_bytes, waiting_bytes
 
     def abort(self) -> None:
         """Close now; what is not sent is lost."""
@@ -151,17 +199,25 @@ class Connection(asyncio.Protocol):
 
     def stop_reading(self) -> None:
         """For the orderly stop: nothing more is accepted."""
-        self._hold_back()
+        self._intake.stop()
 
     def close_when_answered(self) -> None:
         """Close once all replies are sent."""
         self.session.close_after_reply = True
+        self._intake.stop()
         if self.is_answered and not self._held:
             self._close()
 
+    def exceed_query_limit(self) -> None:
+        """End at once: the client has more under way than it may."""
+        self.session.close_after_reply = True
+        end_for_query_limit(self, self._statistics)
+
     def _end_if_done(self) -> None:
         """Close a half-closed connection when all that it sent is answered."""
-        if self._is_half_closed and self.is_answered and not self._held:
+        if not self._is_half_closed or self._is_taking or not self.is_answered:
+            return
+        if not (self._held or self._reader.needs_attention or self._intake.backlog_bytes):
             self._close()
 
     def push(self, encoded: bytes) -> None:
@@ -222,11 +278,15 @@ class Connection(asyncio.Protocol):
         while self._reader.held:
             # Commands behind a login were held back until it is decided.
             self.refresh_limits()
-            self._accept(self._reader.feed(b""))
+            commands = self._reader.feed(b"")
+            if commands:
+                self._accept(commands)
         if self.is_held or self._held or self.session.close_after_reply:
             # What comes before the error is answered first.
             return
-        if self._reader.error is not None:
+        if isinstance(self._reader.error, QueryTooLongError):
+            self.exceed_query_limit()
+        elif self._reader.error is not None:
             self._statistics.protocol_errors += 1
             self.slot([]).complete(reply.error(self._reader.error.text))
             self.close_when_answered()
@@ -237,7 +297,13 @@ class Connection(asyncio.Protocol):
         self._statistics.commands_processed += len(commands)
         if self._waits_for or self._held:
             self.hold(commands)
-        elif (
+        else:
+            self._pass(commands)
+
+    def _pass(self, commands: list[list[bytes]]) -> None:
+        """Take commands that nothing waits in front of."""
+        session = self.session
+        if (
             session.is_plain
             and self._runtime.is_quiet
             and {words[0] for words in commands} <= _PLAIN_NAMES
@@ -252,9 +318,17 @@ class Connection(asyncio.Protocol):
         is_first = self._gathered is None
         if is_first:
             self._gathered = []
-        self._gate.accept(commands)
+        later, self._held = self._held, []
+        self._gate.accept(commands[:_TURN_COMMANDS])
+        if len(commands) > _TURN_COMMANDS:
+            self.hold(commands[_TURN_COMMANDS:])
+        self._held.extend(later)
+        if self.session.close_after_reply:
+            self._held.clear()
         if is_first:
             self.flush()
+        if self._held and not self.is_held:
+            self._schedule_turn()
 
     # ---- what the gate asks for (Outlet)
 
@@ -273,9 +347,15 @@ class Connection(asyncio.Protocol):
         return slot
 
     def submit(self, slot: Slot) -> None:
+        if self.is_returning:
+            slot.is_returned = True
+            return
         if not self._storage.submit(slot, self.session.last_interaction_ns):
-            self._hold_back()
-            self._storage.when_relieved(self._line, self._go_on)
+            self._intake.hold_back()
+            self._storage.when_relieved(self._line, self._intake.go_on)
+        if self._line.runs_owed >= _RUNS_OWED_MAX and not self._is_run_bound:
+            self._is_run_bound = True
+            self._intake.hold_back()
 
     def submit_blocking(self, slot: Slot) -> None:
         """Everything behind it waits with it."""
@@ -291,7 +371,14 @@ class Connection(asyncio.Protocol):
         slot.convert = unblock
         slot.on_wait = self._note_wait
         self.hold_until_answered(slot)
-        self._storage.submit_blocking(slot)
+        slot.flags |= RunFlags.BLOCKING
+        self._send_blocking(slot)
+
+    def _send_blocking(self, slot: Slot) -> None:
+        if self.is_returning:
+            slot.is_returned = True
+        else:
+            self._storage.submit_blocking(slot)
 
     def _note_wait(self) -> None:
         self._is_known_to_wait = True
@@ -300,7 +387,7 @@ class Connection(asyncio.Protocol):
 
     def hold_until_answered(self, slot: Slot) -> None:
         """Hold what comes behind `slot` until it is answered."""
-        self._waits_for.add(slot)
+        self._waits_for.append(slot)
         convert = slot.convert
 
         def release(encoded: bytes) -> bytes | None:
@@ -324,7 +411,7 @@ class Connection(asyncio.Protocol):
         self._held_bytes += sum(map(footprint, commands))
         if self._held_bytes > _HELD_BYTES_MAX and not self._is_full:
             self._is_full = True
-            self._hold_back()
+            self._intake.hold_back()
 
     def postpone(self, words: list[bytes]) -> None:
         self.is_postponed = True
@@ -333,28 +420,39 @@ class Connection(asyncio.Protocol):
         self._runtime.pauses.wait(self)
 
     def _release(self, slot: Slot) -> None:
-        self._waits_for.discard(slot)
+        if slot in self._waits_for:
+            self._waits_for.remove(slot)
         if not self._waits_for:
             # What comes behind is as new, and the client was not idle.
             self.session.last_interaction_ns = monotonic_ns()
             # Not now: the reply that was waited for has not left yet.
+            self._schedule_turn()
+
+    def _schedule_turn(self) -> None:
+        if not self._is_turn_scheduled:
+            self._is_turn_scheduled = True
             asyncio.get_running_loop().call_soon(self._accept_held)
 
     def _accept_held(self) -> None:
+        self._is_turn_scheduled = False
         if self.is_held or self._transport.is_closing():
             return
-        commands, self._held = list(self._held), deque()
-        self._held_bytes = 0
-        if self._is_full:
+        commands, self._held = self._held[:_TURN_COMMANDS], self._held[_TURN_COMMANDS:]
+        self._held_bytes -= sum(map(footprint, commands))
+        if self._is_full and self._held_bytes <= _HELD_BYTES_MAX // 2:
             self._is_full = False
-            self._go_on()
+            self._intake.go_on()
+        self._is_taking = True
         try:
             if commands:
-                self._pass_gate(commands)
-            if self._reader.needs_attention:
+                self._pass(commands)
+            if self._held and not self.is_held:
+                self._schedule_turn()
+            elif self._reader.needs_attention:
                 self._attend()
         except Exception:  # noqa: BLE001 - logged
             self._fail()
+        self._is_taking = False
         self._end_if_done()
 
     def do_in_turn(self, slot: Slot, action: Callable[[], None]) -> None:
@@ -380,8 +478,8 @@ class Connection(asyncio.Protocol):
                 self._fail()
 
         task = asyncio.get_running_loop().create_task(wait())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.append(task)
+        task.add_done_callback(self._tasks.remove)
 
     def _write(self, encoded: bytes) -> None:
         if self._gathered is None:
@@ -390,6 +488,8 @@ class Connection(asyncio.Protocol):
             self._gathered.append(encoded)
         self.session.output_bytes += len(encoded)
         self._statistics.output_bytes += len(encoded)
+        if self._is_run_bound or self.is_returning:
+            self._go_on_with_runs()
         if self.session.close_after_reply and self.is_answered:
             self._close()
         elif self._is_half_closed:
@@ -404,17 +504,35 @@ class Connection(asyncio.Protocol):
         self.flush()
         self._transport.close()
 
-    # ---- flow control: several reasons may hold a connection back at the same time
+    # ---- runs that are under way, or that have come back
 
-    def _hold_back(self) -> None:
-        self._hold_backs += 1
-        if self._hold_backs == 1 and not self._transport.is_closing():
-            self._transport.pause_reading()
+    def _take_back(self) -> None:
+        """A run, or the rest of one, was not executed: its replies would be too much."""
+        self.is_returning = True
+        self._go_on_with_runs()
 
-    def _go_on(self) -> None:
-        self._hold_backs -= 1
-        if self._hold_backs == 0 and not self._transport.is_closing():
-            self._transport.resume_reading()
+    def _go_on_with_runs(self) -> None:
+        """Fewer runs are under way: read again, and send again what was returned."""
+        if self._is_run_bound and self._line.runs_owed <= _RUNS_OWED_LOW:
+            self._is_run_bound = False
+            self._intake.go_on()
+        self._send_again()
+
+    def _send_again(self) -> None:
+        """Once the client has read what there is for it, and all that is to come back has."""
+        if not self.is_returning or self._is_slow or self._line.runs_owed:
+            return
+        self.is_returning = False
+        now_ns = self.session.last_interaction_ns = monotonic_ns()
+        for at, slot in enumerate(self._line.take_returned()):
+            slot.arrived_ns = now_ns
+            slot.flags &= ~RunFlags.RESUMED
+            if at == 0:
+                slot.flags |= RunFlags.RESUMED
+            if slot.flags & RunFlags.BLOCKING:
+                self._send_blocking(slot)
+            else:
+                self.submit(slot)
 
 
 def _drop(encoded: bytes) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from kiwi_engine.server.network.access_control import AccessControl
 from kiwi_engine.server.network.latency.recorder import LatencyRecorder
+from kiwi_engine.server.network.lifecycle_view import LifecycleView
 from kiwi_engine.server.network.monitoring import Monitors
 from kiwi_engine.server.network.pubsub.broker import Broker
 from kiwi_engine.server.network.session import Session
@@ -31,7 +32,6 @@ class ServerFacts:
     kiwi_version: str
     run_id: str
     runtime_mode: str
-    tcp_port: int
     executable: str
     config_file: str
     process_id: int
@@ -80,6 +80,9 @@ class ServerFacade(Protocol):
     @property
     def monitors(self) -> Monitors: ...
 
+    @property
+    def lifecycle(self) -> LifecycleView: ...
+
     def sessions(self) -> Iterable[Session]:
         """All connections, in the order of their ids."""
 
@@ -101,12 +104,19 @@ class ServerFacade(Protocol):
     async def query(self, method: str, parameters: dict[str, Any]) -> Any:
         """Ask the storage runtime; `KiwiError` when it is down or too slow.
 
-        `stats` answers `{section: {field: value}}`, values being numbers, texts or, for fields
+        It is carried out behind all commands that came before. `stats` answers
+        `{section: {field: value}}`, values being numbers, texts or, for fields
         such as `db0`, a mapping printed as `name=value,...`. In `commandstats` the fields are
         names of commands with `calls`, `usec`, `rejected_calls` and `failed_calls`; in
         `errorstats` they are error words with their counts.
         `reset_statistics` sets the storage runtime's counters to zero.
         """
+
+    async def storage_facts(self, session: Session) -> dict[str, dict[str, Any]]:
+        """As the query `stats`, but in front of all that waits, except for what `session` sent."""
+
+    def reset_network_sections(self) -> None:
+        """Set the counters of `network_sections` to zero."""
 
     def network_sections(self) -> dict[str, dict[str, Any]]:
         """Sections of INFO that the network runtime owns as a whole, e.g. `channel`."""

@@ -1,9 +1,13 @@
 """Clients that do not read what is sent to them, and when they are disconnected (shell).
 
-A client that reads slowly is not read from either (`Connection.pause_writing`), so its own requests
-cannot pile up replies without bound. Messages that others publish can: `client-output-buffer-limit`
-is their bound. Only connections whose output has begun to wait are looked at: when it begins, when
-more is pushed, and some times a second.
+A client that reads slowly is not read from either (`Connection.pause_writing`), and what it has
+asked for already is executed as it reads (`channel.returned_runs`), so its own requests cannot pile
+up replies without bound. What others cause to be sent to it can: `client-output-buffer-limit` is
+its bound. To Redis whoever monitors, or tracks all keys under prefixes, is a normal client, which
+has no limit by default; here the limits of subscribers hold for them unless there are others.
+
+Only connections whose output has begun to wait are looked at: when it begins, when more is pushed,
+and some times a second.
 """
 
 from __future__ import annotations
@@ -40,6 +44,8 @@ class SlowReaders:
     def __init__(self, limits: OutputLimits, statistics: NetworkStatistics) -> None:
         self._statistics = statistics
         self._since_ns: dict[Reader, int] = {}
+        # Bytes that waited for each when it was looked at last.
+        self._waiting_bytes: dict[Reader, int] = {}
         self.configure(limits)
 
     def configure(self, limits: OutputLimits) -> None:
@@ -55,6 +61,7 @@ class SlowReaders:
     def remove(self, reader: Reader) -> None:
         """A reader has caught up, or is gone."""
         self._since_ns.pop(reader, None)
+        self._waiting_bytes.pop(reader, None)
 
     def check(self, reader: Reader, now_ns: int) -> None:
         """Disconnect a slow reader if its limits say so."""
@@ -62,8 +69,12 @@ class SlowReaders:
         if since_ns is None:
             return
         session = reader.session
-        limit = self._limits.normal if session.subscriptions is None else self._limits.pubsub
+        limit = limit_of(session, self._limits)
         buffers = reader.buffered_bytes()
+        if buffers[1] < self._waiting_bytes.get(reader, 0):
+            # It reads, if slowly: it is not idle.
+            session.last_interaction_ns = now_ns
+        self._waiting_bytes[reader] = buffers[1]
         is_over, self._since_ns[reader] = judge(limit, buffers[1], since_ns, now_ns)
         if is_over:
             line = client_line(session, now_ns, buffers).decode("utf-8", "replace")
@@ -76,6 +87,17 @@ class SlowReaders:
         """To be called some times a second."""
         for reader in list(self._since_ns):
             self.check(reader, now_ns)
+
+
+def limit_of(session: Session, limits: OutputLimits) -> OutputLimit:
+    """The limit of the class that a client belongs to."""
+    if session.subscriptions is not None:
+        return limits.pubsub
+    tracking = session.tracking
+    is_told_without_asking = session.is_monitor or (tracking is not None and tracking.is_broadcast)
+    if is_told_without_asking and not (limits.normal.hard or limits.normal.soft):
+        return limits.pubsub
+    return limits.normal
 
 
 def judge(limit: OutputLimit, size: int, since_ns: int, now_ns: int) -> tuple[bool, int]:

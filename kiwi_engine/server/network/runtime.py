@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import secrets
+import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final
@@ -28,6 +29,7 @@ from kiwi_engine.channel.events import (
     Waits,
     WatchBroken,
 )
+from kiwi_engine.channel.queries import STATS
 from kiwi_engine.clock import monotonic_ns
 from kiwi_engine.config.live import LiveConfig
 from kiwi_engine.config.settings import Settings
@@ -37,10 +39,12 @@ from kiwi_engine.resp.request import Limits
 from kiwi_engine.server.network.access_control import AccessControl
 from kiwi_engine.server.network.access_link import AccessLink
 from kiwi_engine.server.network.connection import Connection
+from kiwi_engine.server.network.cross_protocol import CrossProtocolWarnings
+from kiwi_engine.server.network.descriptors import refuse_too_many_clients
 from kiwi_engine.server.network.event_routing import EventRouting
 from kiwi_engine.server.network.facade import ServerFacts
 from kiwi_engine.server.network.latency.recorder import LatencyRecorder
-from kiwi_engine.server.network.listeners import Listeners, tune
+from kiwi_engine.server.network.lifecycle_view import LifecycleView, Unwatched
 from kiwi_engine.server.network.lost_runs import Touched
 from kiwi_engine.server.network.monitoring import QUERY as MONITOR_SCRIPTS
 from kiwi_engine.server.network.monitoring import Monitors
@@ -48,11 +52,15 @@ from kiwi_engine.server.network.output_limits import SlowReaders
 from kiwi_engine.server.network.pauses import Pauses
 from kiwi_engine.server.network.pubsub.broker import QUERY as SUBSCRIBERS
 from kiwi_engine.server.network.pubsub.broker import Broker
+from kiwi_engine.server.network.query_limits import limits_for
 from kiwi_engine.server.network.session import Session
 from kiwi_engine.server.network.statistics import NetworkStatistics
 from kiwi_engine.server.network.storage_client import StorageClient
 from kiwi_engine.server.network.tracking.tracking import Tracking
 from kiwi_engine.server.network.transaction import Watching
+from kiwi_engine.server.network.transport.admission import peer_of, refusal
+from kiwi_engine.server.network.transport.listeners import Listeners
+from kiwi_engine.server.network.transport.sockets import tune
 from kiwi_engine.version import VERSION
 
 logger = logging.getLogger(__name__)
@@ -60,10 +68,6 @@ logger = logging.getLogger(__name__)
 _SWEEP_INTERVAL_S: Final = 0.1
 # A script that is slow when the server stops may never end.
 _SCRIPT_DEADLINE_S: Final = 1.0
-# An MSET of inline values is one log record, whose payload may be 1 GiB long with its overhead.
-_COMMAND_BYTES_MAX: Final = 768 * 1024 * 1024
-# Beside its one large argument, e.g. the key of a SET.
-_COMMAND_OVERHEAD_BYTES: Final = 1024 * 1024
 _DEBUG_REFUSAL: Final = (
     'ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", you '
     "can run it from a local connection, otherwise you need to set this option in the "
@@ -91,7 +95,6 @@ class NetworkRuntime:
             kiwi_version=VERSION,
             run_id=secrets.token_hex(20),
             runtime_mode=settings.runtime_mode,
-            tcp_port=settings.port,
             executable=sys.executable,
             config_file=config_file,
             process_id=os.getpid(),
@@ -99,12 +102,14 @@ class NetworkRuntime:
             storage_process_id=None,
             started_ns=monotonic_ns(),
         )
+        # Set by whoever starts and stops both runtimes.
+        self.lifecycle: LifecycleView = Unwatched()
         self._on_shutdown = on_shutdown
         self._connections: dict[int, Connection] = {}
         # Of connections that are gone, and whose last EXEC may still have to be run.
         self._departed: list[Session] = []
         self._next_session_id = 1
-        self._listeners = Listeners(lambda: Connection(self))
+        self._listeners = Listeners(config, lambda: Connection(self), self._has_room)
         self._all_gone = asyncio.Event()
         self._sweep: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -130,17 +135,23 @@ class NetworkRuntime:
         storage.on_event = self.events.take
         storage.on_loss = self._storage_lost
         storage.greet(self._watched_keys)
+        storage.greet(self._returned_runs)
         storage.greet(self.broker.greeting)
         storage.greet(self.tracking.greeting)
         storage.greet(self.monitors.greeting)
         AccessLink(self, storage, self.events)
         config.subscribe(self._settings_changed)
+        config.check_with(refuse_too_many_clients)
+        self.cross_protocol = CrossProtocolWarnings()
 
     # ---- life
 
     async def bind(self) -> None:
-        """Take all addresses without listening yet; `OSError` if one of them is taken."""
-        await self._listeners.bind(self.config.settings)
+        """Take all addresses without listening yet; `OSError` if one of them is taken.
+
+        `ConfigError` if there are none, or for certificates that cannot be used.
+        """
+        self._listeners.bind()
 
     async def start(self) -> None:
         """Listen: from now on clients are served."""
@@ -186,7 +197,7 @@ class NetworkRuntime:
                 session = connection.session
                 # These have nothing to say.
                 listens = session.subscriptions is not None or session.is_monitor
-                is_idle = connection.is_answered and not (listens or session.is_blocked)
+                is_idle = connection.is_idle and not (listens or session.is_blocked)
                 if is_idle and now_ns - session.last_interaction_ns > timeout_ns:
                     connection.abort()
         loop = asyncio.get_running_loop()
@@ -194,30 +205,48 @@ class NetworkRuntime:
 
     # ---- connections
 
-    def admit(self, connection: Connection, transport: asyncio.Transport) -> Session | None:
-        """A session for a new connection, or None if there are `maxclients` already."""
-        settings = self.config.settings
-        self.statistics.connections_received += 1
-        if len(self._connections) >= settings.maxclients:
-            self.statistics.connections_rejected += 1
-            return None
+    def admit(self, connection: Connection, transport: asyncio.Transport) -> Session | ReplyError:
+        """A session for a new connection, or why there is none."""
+        settings, default = self.config.settings, self.acl.users.default
         handle = transport.get_extra_info("socket")
+        peer = peer_of(
+            transport.get_extra_info("peername"),
+            transport.get_extra_info("sockname"),
+            settings.unixsocket if handle.family == socket.AF_UNIX else None,
+        )
+        reason = refusal(
+            settings, self._clients_count, peer, default_needs_password=not default.no_password
+        )
+        if reason is not None:
+            self.statistics.connections_rejected += 1
+            return ReplyError(reason)
+        self.statistics.connections_received += 1
         tune(handle, settings.tcp_keepalive)
-        peer, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
         session = Session(
             self._next_session_id,
-            f"{peer[0]}:{peer[1]}",
-            f"{local[0]}:{local[1]}",
+            peer.address,
+            peer.local_address,
             monotonic_ns(),
             authenticated=not self.acl.needs_login,
             file_descriptor=handle.fileno(),
-            is_local=peer[0].startswith("127.") or peer[0] == "::1",
+            is_local=peer.is_local,
+            is_unix=peer.is_unix,
         )
-        session.is_restricted = not self.acl.users.default.allows_everything
+        session.is_restricted = not default.allows_everything
         session.refresh()
         self._next_session_id += 1
         self._connections[session.id] = connection
         return session
+
+    @property
+    def _clients_count(self) -> int:
+        return len(self._connections) + len(self._listeners.handshakes)
+
+    def _has_room(self) -> bool:
+        """Whether a client may begin a TLS handshake."""
+        has_room = self._clients_count < self.config.settings.maxclients
+        self.statistics.connections_rejected += not has_room
+        return has_room
 
     def forget(self, connection: Connection) -> None:
         """A connection is gone."""
@@ -237,14 +266,8 @@ class NetworkRuntime:
 
     def limits(self, session: Session) -> Limits:
         """What the client of `session` may send."""
-        settings = self.config.settings
         is_known = session.authenticated or not self.acl.needs_login
-        bulk_bytes_max = settings.proto_max_bulk_len
-        return Limits(
-            bulk_bytes_max=bulk_bytes_max,
-            command_bytes_max=max(_COMMAND_BYTES_MAX, bulk_bytes_max + _COMMAND_OVERHEAD_BYTES),
-            authenticated=is_known,
-        )
+        return limits_for(self.config.settings, is_known=is_known)
 
     def refuse(self, session: Session, words: list[bytes]) -> ReplyError | None:
         """Why a command is switched off, or None."""
@@ -287,6 +310,12 @@ class NetworkRuntime:
             keys = [(source, db, key) for source, watching in watches for db, key in watching.keys]
             broken = [source for source, watching in watches if watching.is_broken]
             yield "rewatch", {"keys": keys, "broken": broken}
+
+    def _returned_runs(self) -> Iterable[tuple[str, dict[str, Any]]]:
+        """For a new storage runtime: whose runs are to be returned until they are sent again."""
+        sources = [each.session.id for each in self._connections.values() if each.is_returning]
+        if sources:
+            yield "return_runs", {"sources": sources}
 
     # ---- what local commands ask for (ServerFacade)
 
@@ -349,8 +378,22 @@ class NetworkRuntime:
     async def query(self, method: str, parameters: dict[str, Any]) -> Any:
         return await self.storage.query(method, parameters)
 
+    async def storage_facts(self, session: Session) -> dict[str, dict[str, Any]]:
+        connection = self._connections.get(session.id)
+        is_first = connection is None or not connection.is_owed_by_storage
+        facts: dict[str, dict[str, Any]] = await self.storage.query(STATS, {}, is_urgent=is_first)
+        return facts
+
+    def reset_network_sections(self) -> None:
+        self.storage.reset_statistics()
+        self.lifecycle.reset_statistics()
+
     def network_sections(self) -> dict[str, dict[str, Any]]:
-        return {"channel": self.storage.facts()}
+        return {
+            "runtime": self.lifecycle.facts(),
+            "channel": self.storage.facts(),
+            **self._listeners.sections(),
+        }
 
     def request_shutdown(self) -> None:
         self._on_shutdown()

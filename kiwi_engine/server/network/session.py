@@ -31,11 +31,12 @@ class ReplyMode(Enum):
 class Session:
     """The state of one connection; times are nanoseconds of the monotonic clock.
 
-    `address` and `local_address` are `ip:port` (`[ip]:port` is not used: Redis prints IPv6 bare).
-    `is_local` says that the client is on this machine. `authenticated` is set when the connection
-    is made, from whether a password is required then, and by AUTH and HELLO. The connection closes
-    once the replies so far are sent when `close_after_reply` is set. `run_flags` are the `RunFlags`
-    that its commands get. `is_restricted` says that its user may not do everything, `is_executing`
+    `address` and `local_address` are `ip:port`, `[ip]:port` or, of a Unix socket, `path:0`.
+    `is_local` says that the client is on this machine, `is_unix` that it came over a Unix socket.
+    `authenticated` is set when the connection is made, from whether a password is required then,
+    and by AUTH and HELLO. The connection closes once the replies so far are sent when
+    `close_after_reply` is set. `run_flags` are the `RunFlags` that its commands get.
+    `is_restricted` says that its user may not do everything, `is_executing`
     that the commands of its transaction are being run, `is_closed` that the connection is gone.
     `executing` is what EXECs watch that are not answered yet. `subscriptions` belong to the
     registry of pub/sub, and are None while there are none. `tracking` is how it tracks keys, and
@@ -63,6 +64,7 @@ class Session:
         "is_monitor",
         "is_plain",
         "is_restricted",
+        "is_unix",
         "last_command",
         "last_interaction_ns",
         "library_name",
@@ -92,12 +94,14 @@ class Session:
         authenticated: bool,
         file_descriptor: int = -1,
         is_local: bool = False,
+        is_unix: bool = False,
     ) -> None:
         self.id = session_id
         self.address = address
         self.local_address = local_address
         self.file_descriptor = file_descriptor
         self.is_local = is_local
+        self.is_unix = is_unix
         self.created_ns = now_ns
         self.last_interaction_ns = now_ns
         self.close_after_reply = False

@@ -19,25 +19,30 @@ class Slot:
     `action` is called when all earlier replies have left, and completes the slot then or later.
     `convert` makes the reply of what the storage runtime answered, or returns None and completes
     the slot later. The fields from `commands` on
-    describe a run for the storage runtime.
+    describe a run for the storage runtime. `begun` are replies to its first commands, which had to
+    stay behind earlier ones; `is_returned` says that its other commands are to be sent again.
     """
 
     __slots__ = (
         "action",
         "arrived_ns",
+        "begun",
         "bytes",
         "commands",
         "convert",
         "db",
         "deadline_ns",
+        "deaths",
         "flags",
         "is_answered",
+        "is_returned",
         "is_silent",
         "line",
         "on_wait",
         "reply",
         "resp3",
         "run_id",
+        "sent_ns",
         "user",
     )
 
@@ -55,11 +60,16 @@ class Slot:
         self.resp3 = resp3
         self.bytes = size
         self.reply: bytes | None = None
+        self.begun = b""
         self.is_silent = False
+        self.is_returned = False
         # The storage runtime has: what it told is, or will be, in the reply.
         self.is_answered = False
         self.deadline_ns = 0
         self.run_id = 0
+        # When it was sent the last time, and how many storage runtimes died while it was under way.
+        self.sent_ns = 0
+        self.deaths = 0
         self.flags = 0
         self.user = ""
         self.arrived_ns = 0
@@ -69,17 +79,35 @@ class Slot:
         self.convert: Callable[[bytes], bytes | None] | None = None
 
     def complete(self, encoded: bytes) -> None:
-        """The reply is here; it leaves as soon as those before it have."""
+        """The reply is here; it leaves as soon as those before it have.
+
+        Whoever completes it has others to serve: what goes wrong here ends this connection only.
+        """
         if self.commands:
             self.is_answered = True
-        if self.convert is not None:
-            convert, self.convert = self.convert, None
-            converted = convert(encoded)
-            if converted is None:
-                return
-            encoded = converted
-        self.reply = encoded
-        self.line.advance()
+        try:
+            if self.convert is not None:
+                convert, self.convert = self.convert, None
+                converted = convert(encoded)
+                if converted is None:
+                    return
+                encoded = converted
+            self.reply = self.begun + encoded if self.begun else encoded
+            self.line.advance()
+        except Exception:  # noqa: BLE001 - logged
+            self.line.on_failure()
+
+    def return_rest(self, done: int, encoded: bytes) -> None:
+        """Take the replies of its first `done` commands; the others are to be sent again."""
+        left = self.commands[done:]
+        self.bytes = self.bytes * len(left) // (len(self.commands) or 1)
+        self.commands = left
+        self.is_returned = True
+        if encoded:
+            self.line.begin(self, encoded)
+        if self.is_returned:
+            # It may have been sent again by now, when those replies had left.
+            self.line.on_return()
 
     @property
     def is_unit(self) -> bool:
@@ -100,8 +128,13 @@ class Slot:
             part.is_silent = self.is_silent
             part.deadline_ns = self.deadline_ns
             part.flags, part.user, part.arrived_ns = self.flags, self.user, self.arrived_ns
+            part.deaths = self.deaths
             part.reply = answer
             parts.append(part)
+        if self.begun:
+            parts[0].begun = self.begun
+            if answers[0] is not None:
+                parts[0].reply = self.begun + answers[0]
         self.line.replace(self, parts)
         return [part for part in parts if part.reply is None]
 
@@ -110,10 +143,20 @@ class ReplyLine:
     """The slots of one connection, oldest first; `write` takes what may leave.
 
     `source` is the number of the connection; `runs_owed` counts the runs that the storage runtime
-    has not answered, and belongs to the `StorageClient`.
+    has not answered, and belongs to the `StorageClient`. `on_return` is called when one of them has
+    come back to be sent again, `on_failure` while an exception is handled that ends the connection.
     """
 
-    __slots__ = ("_behind", "_is_acting", "_slots", "runs_owed", "source", "write")
+    __slots__ = (
+        "_behind",
+        "_is_acting",
+        "_slots",
+        "on_failure",
+        "on_return",
+        "runs_owed",
+        "source",
+        "write",
+    )
 
     def __init__(self, write: Callable[[bytes], None], source: int = 0) -> None:
         self._slots: deque[Slot] = deque()
@@ -123,6 +166,8 @@ class ReplyLine:
         self.source = source
         self.runs_owed = 0
         self.write = write
+        self.on_return = _ignore
+        self.on_failure = _raise_again
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -153,6 +198,20 @@ class ReplyLine:
             self.write(b"" if slot.is_silent else encoded)
             if self._behind:
                 self._write_behind()
+
+    def begin(self, slot: Slot, encoded: bytes) -> None:
+        """Let replies to the first commands of `slot` leave, as soon as those before it have."""
+        if self._slots[0] is slot:
+            self.write(b"" if slot.is_silent else encoded)
+        else:
+            slot.begun += encoded
+
+    def take_returned(self) -> list[Slot]:
+        """The slots whose commands are to be sent again, in their order; they are so no more."""
+        returned = [slot for slot in self._slots if slot.is_returned]
+        for slot in returned:
+            slot.is_returned = False
+        return returned
 
     def behind_answers(self, action: Callable[[], None]) -> None:
         """Call `action` when what the storage runtime has answered so far has left.
@@ -194,3 +253,12 @@ class ReplyLine:
         self._slots.extendleft(reversed(parts))
         self._slots.rotate(at)
         self.advance()
+
+
+def _ignore() -> None:
+    """Nobody looks after the line of a test."""
+
+
+def _raise_again() -> None:
+    """Nobody would see the failure otherwise."""
+    raise  # noqa: PLE0704 - called while an exception is handled

@@ -59,6 +59,7 @@ class NetworkStatistics:
         "output_bytes",
         "output_limit_disconnections",
         "protocol_errors",
+        "query_limit_disconnections",
     )
 
     def __init__(self) -> None:
@@ -71,6 +72,7 @@ class NetworkStatistics:
         self.input_bytes = 0
         self.output_bytes = 0
         self.output_limit_disconnections = 0
+        self.query_limit_disconnections = 0
         self.protocol_errors = 0
         self.commands: dict[str, CommandStatistics] = {}
         # Error replies by their first word, e.g. `ERR`, `NOAUTH`.

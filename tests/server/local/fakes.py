@@ -17,6 +17,7 @@ from kiwi_engine.resp.fast import RequestReader
 from kiwi_engine.server.network.access_control import AccessControl
 from kiwi_engine.server.network.facade import ServerFacts
 from kiwi_engine.server.network.latency.recorder import LatencyRecorder
+from kiwi_engine.server.network.lifecycle_view import Unwatched
 from kiwi_engine.server.network.local import dispatch, is_locked_out
 from kiwi_engine.server.network.monitoring import Monitors
 from kiwi_engine.server.network.pubsub.broker import Broker
@@ -54,6 +55,7 @@ class FakeServer:
             lambda: None,
         )
         self.tracking = Tracking(self, lambda method, parameters: self.queries.append(method))
+        self.lifecycle = Unwatched()
         self.monitors = Monitors(self.push, self.push_behind, lambda wanted: None)
         self.storage_is_up = True
         self.queries: list[str] = []
@@ -71,7 +73,6 @@ class FakeServer:
             kiwi_version="0.1.0",
             run_id="a" * 40,
             runtime_mode="dual",
-            tcp_port=7379,
             executable="/usr/bin/kiwi-engine",
             config_file="",
             process_id=os.getpid(),
@@ -130,6 +131,12 @@ class FakeServer:
         if not self.storage_is_up:
             raise ChannelClosedError("the storage runtime is down")
         return self.answers.get(method)
+
+    async def storage_facts(self, session: Session) -> Any:
+        return await self.query("stats", {})
+
+    def reset_network_sections(self) -> None:
+        self.queries.append("reset network sections")
 
     def network_sections(self) -> dict[str, dict[str, Any]]:
         return {"channel": {"requests_in_flight": 5}}

@@ -168,7 +168,13 @@ def test_kill_refuses_without_killing() -> None:
     server = FakeServer()
     session = server.connect()
     server.connect("127.0.0.1:5001")
-    for filters in (["ID", 2, "ID", 0], ["ID", 2, "X", 1], ["ID", 2, "USER", "x"], ["ID", 2, "ID"]):
+    refused: tuple[list[str | int], ...] = (
+        ["ID", 2, "ID", 0],
+        ["ID", 2, "X", 1],
+        ["ID", 2, "USER", "x"],
+        ["ID", 2, "ID"],
+    )
+    for filters in refused:
         assert server.run(session, "CLIENT", "KILL", *filters).startswith(b"-ERR ")
     assert len(list(server.sessions())) == 2
 
@@ -176,10 +182,14 @@ def test_kill_refuses_without_killing() -> None:
 def test_reply_modes() -> None:
     server = FakeServer()
     session = server.connect()
+
+    def mode() -> ReplyMode:
+        return session.reply_mode
+
     assert server.run(session, "CLIENT", "REPLY", "SKIP") == b""
-    assert session.reply_mode is ReplyMode.SKIP
+    assert mode() is ReplyMode.SKIP
     assert server.run(session, "CLIENT", "REPLY", "OFF") == b""
     assert server.run(session, "CLIENT", "REPLY", "skip") == b""
-    assert session.reply_mode is ReplyMode.OFF
+    assert mode() is ReplyMode.OFF
     assert server.run(session, "CLIENT", "REPLY", "on") == b"+OK\r\n"
-    assert session.reply_mode is ReplyMode.ON
+    assert mode() is ReplyMode.ON

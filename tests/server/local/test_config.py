@@ -42,7 +42,7 @@ def test_resetstat_resets_both_runtimes() -> None:
     server.run(session, "ECHO")
     server.statistics.commands_processed = 5
     assert server.run(session, "CONFIG", "RESETSTAT") == b"+OK\r\n"
-    assert server.queries == ["reset_statistics"]
+    assert server.queries == ["reset network sections", "reset_statistics"]
     assert server.statistics.commands_processed == 0
     assert server.statistics.errors == {}
 

@@ -6,6 +6,7 @@ import contextlib
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hiredis
 import pytest
@@ -220,7 +221,7 @@ def test_command_info_as_redis(redis: ServerProcess, resp3: bool) -> None:
     assert compared > 20
 
 
-def parsed(data: bytes) -> object:
+def parsed(data: bytes) -> Any:
     reader = hiredis.Reader()
     reader.feed(data)
     return reader.gets()

@@ -48,8 +48,8 @@ def _subscriptions(session: Session) -> list[tuple[str, object]]:
 
 def _flags(session: Session) -> str:
     """O: monitors, P: has subscriptions, x: in MULTI, b: waits, t, R, B: tracks keys, d: what it
-    watches has changed, c: closes after its replies, e: protected from eviction, T: leaves access
-    times alone; N: none of them.
+    watches has changed, c: closes after its replies, U: over a Unix socket, e: protected from
+    eviction, T: leaves access times alone; N: none of them.
     """
     mode = session.tracking
     flags = (
@@ -62,6 +62,7 @@ def _flags(session: Session) -> str:
         ("B", mode is not None and mode.is_broadcast),
         ("d", session.watching.is_broken),
         ("c", session.close_after_reply),
+        ("U", session.is_unix),
         ("e", session.no_evict),
         ("T", session.no_touch),
     )

@@ -48,6 +48,7 @@ def set_(facade: ServerFacade, session: Session, arguments: list[bytes]) -> byte
 
 async def resetstat(facade: ServerFacade, session: Session, arguments: list[bytes]) -> bytes:
     facade.statistics.reset()
+    facade.reset_network_sections()
     await facade.query("reset_statistics", {})
     return reply.OK
 

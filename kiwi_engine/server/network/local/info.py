@@ -6,6 +6,7 @@ does not answer, INFO still tells everything else and, in `storage_error`, why.
 
 from __future__ import annotations
 
+import asyncio
 import platform
 import sys
 from typing import Any, Final
@@ -30,6 +31,8 @@ from kiwi_engine.server.network.local.process_facts import ProcessFacts, process
 from kiwi_engine.server.network.pubsub.registry import Kind
 from kiwi_engine.server.network.session import Session
 
+# A storage runtime that was silent lately may answer all the same.
+_PATIENCE_S: Final = 0.1
 _DAY_SECONDS: Final = 86_400
 # Fields of storage's answer that are counters to be added to those of this runtime.
 _COUNTED: Final = ("commandstats", "errorstats")
@@ -39,17 +42,17 @@ _LATENCY: Final = "latencystats"
 
 async def info(facade: ServerFacade, session: Session, arguments: list[bytes]) -> bytes:
     requested = [word.decode("utf-8", "surrogateescape").lower() for word in arguments[1:]]
-    sections = await collect(facade)
+    sections = await collect(facade, session)
     chosen = {name: fields for name, fields in sections.items() if wants(requested, name)}
     return reply.verbatim(session.resp3, format_sections(chosen))
 
 
-async def collect(facade: ServerFacade) -> Sections:
-    """All sections of INFO."""
+async def collect(facade: ServerFacade, session: Session) -> Sections:
+    """All sections of INFO, as `session` may see them."""
     storage: Sections = {}
     problem = ""
     try:
-        storage = await facade.query("stats", {})
+        storage = await _storage_sections(facade, session)
     except KiwiError as error:
         problem = str(error)
     network = merge(network_sections(facade), facade.network_sections())
@@ -69,6 +72,21 @@ async def collect(facade: ServerFacade) -> Sections:
         "errorstats": error_fields([statistics.errors, storage.get("errorstats", {})]),
     }
     return merge(network, own, counted)
+
+
+async def _storage_sections(facade: ServerFacade, session: Session) -> Sections:
+    """What the storage runtime tells; `KiwiError` soon after it has begun not to answer."""
+    answer = asyncio.ensure_future(facade.storage_facts(session))
+    try:
+        while not answer.done():
+            await asyncio.wait({answer}, timeout=_PATIENCE_S)
+            problem = facade.lifecycle.storage_problem()
+            if problem and not answer.done():
+                raise KiwiError(problem)
+        sections: Sections = answer.result()
+        return sections
+    finally:
+        answer.cancel()
 
 
 def _percentiles(facade: ServerFacade) -> list[str]:
@@ -111,7 +129,7 @@ def _server(facade: ServerFacade) -> dict[str, Any]:
         fields["storage_process_id"] = facts.storage_process_id
     return fields | {
         "run_id": facts.run_id,
-        "tcp_port": facts.tcp_port,
+        "tcp_port": int(facade.config.get("port")) or int(facade.config.get("tls-port")),
         "server_time_usec": wall_us(),
         "uptime_in_seconds": uptime_seconds,
         "uptime_in_days": uptime_seconds // _DAY_SECONDS,
@@ -165,6 +183,7 @@ def _stats(facade: ServerFacade) -> dict[str, Any]:
         "instantaneous_input_kbps": f"{input_bytes / 1024:.2f}",
         "instantaneous_output_kbps": f"{output_bytes / 1024:.2f}",
         "rejected_connections": statistics.connections_rejected,
+        "client_query_buffer_limit_disconnections": statistics.query_limit_disconnections,
         "client_output_buffer_limit_disconnections": statistics.output_limit_disconnections,
         "protocol_errors": statistics.protocol_errors,
         "acl_access_denied_auth": facade.acl.log.counts[Reason.AUTH],

@@ -22,6 +22,7 @@ _FIRST: Final = (
     "persistence",
     "stats",
     "replication",
+    "runtime",
     "commitworker",
     "valuelog",
     "rocksdb",
@@ -32,7 +33,7 @@ _FIRST: Final = (
 _LAST: Final = ("cpu", "commandstats", "errorstats", "latencystats", "cluster", "keyspace")
 _NOT_DEFAULT: Final = {"commandstats", "latencystats"}
 _ALL: Final = {"all", "everything"}
-_TITLES: Final = {"cpu": "CPU"}
+_TITLES: Final = {"cpu": "CPU", "tls": "TLS"}
 
 
 def wants(requested: Iterable[str], section: str) -> bool:
