@@ -1,14 +1,16 @@
-"""Counts the sync calls of a server while it is written to (shell)."""
+"""Who syncs in a server, and how often, while it is written to (shell)."""
 
 from __future__ import annotations
 
 import shutil
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from tests.support.servers import ServerProcess
+from tests.support.strace import attached
 
 SETS: Final = 2000
 CLIENTS: Final = 50
@@ -33,6 +35,13 @@ def count_syncs(server: ServerProcess, trace_path: Path) -> float | None:
         trace.communicate(timeout=30)
     calls = sum("sync(" in line for line in trace_path.read_text().splitlines())
     return calls * 1000 / SETS
+
+
+def syncing_thread(process_id: int, write: Callable[[], object], trace_path: Path) -> int:
+    """The thread of a process that syncs what `write` writes, found with strace."""
+    with attached(process_id, ["-e", "trace=fdatasync"], trace_path):
+        write()
+    return int(trace_path.read_text().split()[0])
 
 
 def writer_process_id(server: ServerProcess) -> int:

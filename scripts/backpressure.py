@@ -28,7 +28,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from kiwi_engine.clock import sleep
 from tests.support.backlog import SETTINGS, Backlog, Sample
+from tests.support.latencies import percentile_ms
 from tests.support.servers import ServerProcess, kiwi
+from tests.support.termination import interrupt_on_sigterm
 
 PROBLEMS_SHOWN_MAX: Final = 20
 STATES: Final = ("idle", "none", "slow", "stop")
@@ -39,6 +41,7 @@ IDLE_SECONDS: Final = 3.0
 def main(words: list[str] | None = None) -> int:
     """Run it and print what was seen; returns the exit code."""
     arguments = parse(words)
+    interrupt_on_sigterm()
     directory = Path(arguments.dir or tempfile.mkdtemp(prefix="kiwi-backlog-")).resolve()
     print(f"backpressure: directory {directory}; seed {arguments.seed}", flush=True)
     server = kiwi(directory / "data", {**SETTINGS, "throttle-l0-stop": arguments.stop_files})
@@ -134,14 +137,6 @@ def show_states(backlog: Backlog) -> None:
         ]
         shown = "".join(f"{time:10.2f}" for time in times)
         print(f"  {state:5}{seconds:9.1f}{writes[state] / seconds:10.0f} {shown}")
-
-
-def percentile_ms(nanoseconds: list[int], percent: int) -> float:
-    """The value that `percent` of them do not exceed, in milliseconds; 0.0 if there is none."""
-    if not nanoseconds:
-        return 0.0
-    place = min(len(nanoseconds) - 1, len(nanoseconds) * percent // 100)
-    return sorted(nanoseconds)[place] / 1e6
 
 
 def parse(words: list[str] | None) -> argparse.Namespace:

@@ -10,15 +10,16 @@ from __future__ import annotations
 import threading
 from bisect import bisect_right
 from collections.abc import Mapping
-from multiprocessing import get_context
 from random import Random
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from kiwi_engine.clock import monotonic_ns, sleep
 from tests.support.client import Client, ErrorReply
+from tests.support.latencies import Latency
+from tests.support.probes import Probes, set_probed
 from tests.support.processes import resident_bytes
 
 # Small enough for level 0 to fill up within a second of writing.
@@ -41,10 +42,8 @@ SETTINGS: Final[Mapping[str, str | int]] = MappingProxyType(
 # A quarter of `memory`, and what groups may add: each a few times its bytes with its overheads.
 WRITE_BUFFER_BYTES_MAX: Final = 2 * 1024**2 + 8 * 128 * 1024
 _MONITOR_PAUSE_S: Final = 0.05
-_PROBE_PAUSE_S: Final = 0.002
 _KEYS_A_WRITER: Final = 20_000
 _VALUE_BYTES: Final = 200
-PROBED: Final = "probed"
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -60,14 +59,6 @@ class Sample(msgspec.Struct, frozen=True):
     sync_us_p50: int
     sync_us_p99: int
     storage_bytes: int
-
-
-class Latency(msgspec.Struct, frozen=True, array_like=True):
-    """One answer to a probe; `kind` is "read" or "ping"."""
-
-    at_ns: int
-    kind: str
-    nanoseconds: int
 
 
 class Writer(threading.Thread):
@@ -154,54 +145,12 @@ class Monitor(threading.Thread):
         return self.samples[place - 1].state if place else "none"
 
 
-class Probes:
-    """Reads and PINGs, each on a connection of its own, in another process."""
-
-    def __init__(self, port: int) -> None:
-        context = get_context("spawn")
-        self._stopping = context.Event()
-        self._results: Any = context.Queue()
-        self._process = context.Process(target=_probe, args=(port, self._stopping, self._results))
-
-    def start(self) -> None:
-        self._process.start()
-
-    def stop(self) -> list[Latency]:
-        """All latencies; an error of the probes as `AssertionError`."""
-        self._stopping.set()
-        found = self._results.get(timeout=60)
-        self._process.join()
-        assert not isinstance(found, str), f"a probe failed: {found}"
-        return [Latency(*row) for row in found]
-
-
-def _probe(port: int, stopping: Any, results: Any) -> None:
-    rows: list[tuple[int, str, int]] = []
-    try:
-        with Client(port) as reader, Client(port) as pinger:
-            while not stopping.is_set():
-                for client, kind, words in (
-                    (reader, "read", ("GET", PROBED)),
-                    (pinger, "ping", ("PING",)),
-                ):
-                    started_ns = monotonic_ns()
-                    reply = client.command(*words)
-                    ended_ns = monotonic_ns()
-                    assert reply == (b"v" if kind == "read" else b"PONG"), f"{kind}: {reply!r}"
-                    rows.append((ended_ns, kind, ended_ns - started_ns))
-                sleep(_PROBE_PAUSE_S)
-    except (OSError, AssertionError) as error:
-        results.put(f"{type(error).__name__}: {error}")
-        return
-    results.put(rows)
-
-
 class Backlog:
     """Everything at work on one server; the first value is there before the probes ask for it."""
 
     def __init__(self, port: int, *, writers: int, pipeline: int, seed: int) -> None:
         with Client(port) as client:
-            assert client.command("SET", PROBED, "v") == b"OK"
+            set_probed(client)
         self.monitor = Monitor(port)
         self.probes = Probes(port)
         self.writers = [Writer(port, number, pipeline, seed) for number in range(writers)]
