@@ -23,7 +23,7 @@ from collections.abc import Callable
 from typing import Final
 
 from tests.differential.grammar import Words
-from tests.differential.replies import AGGREGATES, Aggregate, Reply, elements, parse, text_of
+from tests.support.replies import AGGREGATES, Aggregate, Reply, elements, parse, text_of
 
 
 class Verdict(enum.Enum):

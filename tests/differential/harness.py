@@ -15,8 +15,8 @@ from typing import Final, Protocol
 
 from tests.differential.compare import Verdict, compare, differ_in_place
 from tests.differential.grammar import Words
-from tests.differential.replies import reply_end
 from tests.support.client import encode
+from tests.support.replies import reply_end
 
 Commands = Sequence[Words]
 

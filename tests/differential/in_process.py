@@ -75,13 +75,16 @@ class InProcessServer:
         executor.scripts = self._scripts
         # One time for all: a pipeline in the reference is done before its clock goes on.
         now_ms = clock.wall_ms()
-        replies, database = [], 0
+        replies: list[bytes] = []
+        database, run = 0, list[list[bytes]]()
         for words in commands:
-            if words[0].lower() == b"select":
-                database = int(words[1])
-                replies.append(b"+OK\r\n")
+            if words[0].lower() != b"select":
+                run.append(list(words))
                 continue
-            replies += executor.execute(database, resp3, [list(words)], now_ms)
+            replies += executor.execute(database, resp3, run, now_ms)
+            replies.append(b"+OK\r\n")
+            database, run = int(words[1]), []
+        replies += executor.execute(database, resp3, run, now_ms)
         if self._thorough:
             executor.execute(0, resp3, [[b"FLUSHALL"]], now_ms)
             assert reclaimed(keyspace, store), f"something is left after {commands}"

@@ -22,8 +22,8 @@ from kiwi_engine.server.storage.watch_listener import WatchListener
 from kiwi_engine.testing.memory_store import MemoryStore
 from tests.differential.grammar import Words
 from tests.differential.harness import FORGET_OVERFLOW, Commands, SocketServer
-from tests.differential.replies import elements, parse, reply_end, text_of
 from tests.support.client import encode
+from tests.support.replies import elements, parse, reply_end, text_of
 
 # A channel and what was published on it.
 Message = tuple[bytes, bytes]
@@ -63,7 +63,7 @@ class NotifiedServer:
         return replies[opening_count::2], told
 
     def _messages_up_to_mark(self) -> list[Message]:
-        found = []
+        found: list[Message] = []
         while True:
             _, _, channel, message = map(text_of, map(parse, elements(self._next_reply())))
             if channel == _MARK:

@@ -6,8 +6,8 @@ import pytest
 
 from tests.differential.compare import Verdict, compare, differ_in_place
 from tests.differential.harness import Difference, Pair
-from tests.differential.replies import Aggregate, parse, reply_end
 from tests.differential.runs import shortened
+from tests.support.replies import Aggregate, parse, reply_end
 
 SAME, PERMUTED, DIFFERENT = Verdict.SAME, Verdict.PERMUTED, Verdict.DIFFERENT
 

@@ -11,9 +11,9 @@ import pytest
 from kiwi_engine.commands.registry import COMMANDS
 from tests.differential.families import FAMILIES
 from tests.differential.harness import SocketServer
-from tests.differential.replies import elements, parse, text_of
 from tests.differential.test_tables import DIRECTORY
-from tests.differential.test_tables import parse as commands_of
+from tests.support.command_lines import commands_of
+from tests.support.replies import elements, parse, text_of
 from tests.support.servers import ROOT
 
 CATEGORIES: Final = (

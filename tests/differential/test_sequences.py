@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.differential.grammar import Words
 from tests.differential.harness import Pair, Server
-from tests.differential.replies import elements
+from tests.support.replies import elements
 
 repeatable: Final = settings(
     max_examples=250,

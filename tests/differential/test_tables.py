@@ -6,7 +6,6 @@ shell would. Deadlines are far away or long past, so that no reply depends on th
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +13,7 @@ import pytest
 
 from kiwi_engine.commands.registry import COMMANDS
 from tests.differential.harness import Pair
+from tests.support.command_lines import commands_of
 
 DIRECTORY: Final = Path(__file__).parent / "sequences"
 # SCAN and RANDOMKEY without keys at all, and FLUSHALL and its like, are in the files.
@@ -91,25 +91,11 @@ def lines_without(exceptions: dict[str, str]) -> list[str]:
     return found
 
 
-def parse(line: str) -> list[list[bytes]]:
-    """The commands of a line."""
-    lexer = shlex.shlex(line, posix=True, punctuation_chars=";")
-    lexer.whitespace_split = True
-    lexer.commenters = ""
-    commands: list[list[bytes]] = [[]]
-    for token in lexer:
-        if token == ";":
-            commands.append([])
-        else:
-            commands[-1].append(token.encode())
-    return commands
-
-
 @pytest.mark.parametrize("line", lines_without(REDIS_DIFFERS))
 def test_replies_are_those_of_redis(line: str, redis_pair: Pair) -> None:
-    redis_pair.check_both(parse(line))
+    redis_pair.check_both(commands_of(line))
 
 
 @pytest.mark.parametrize("line", lines_without(VALKEY_DIFFERS))
 def test_replies_are_those_of_valkey(line: str, valkey_pair: Pair) -> None:
-    valkey_pair.check_both(parse(line))
+    valkey_pair.check_both(commands_of(line))

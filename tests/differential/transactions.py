@@ -8,17 +8,15 @@ script, whatever state they were left in: the first turns of a script reset them
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from random import Random
 from typing import Final, NamedTuple
 
-from tests.differential.replies import reply_end
 from tests.support.client import encode
+from tests.support.connections import Connection
 
 CONNECTIONS: Final = 2
-_CHUNK_BYTES: Final = 1 << 16
 # {k} and {j} are keys, {n} is a number.
 _COMMANDS: Final = tuple(
     """
@@ -99,33 +97,10 @@ def _random_cuts(random: Random, size: int) -> list[int]:
     return list(range(1, size))
 
 
-class _Connection:
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=60)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def send(self, turn: Turn) -> None:
-        data = b"".join(encode(*words) for words in turn.commands)
-        for start, end in zip([0, *turn.cuts], [*turn.cuts, len(data)], strict=True):
-            self._socket.sendall(data[start:end])
-
-    def replies(self, count: int) -> list[bytes]:
-        """So many replies; nothing may follow them."""
-        received, found, start = b"", list[bytes](), 0
-        while len(found) < count:
-            end = reply_end(received, start)
-            if end is None:
-                data = self._socket.recv(_CHUNK_BYTES)
-                assert data, f"closed behind {found} and {received[start:]!r}"
-                received, start = received[start:] + data, 0
-            else:
-                found.append(received[start:end])
-                start = end
-        assert start == len(received), f"behind {found}: {received[start:]!r}"
-        return found
-
-    def close(self) -> None:
-        self._socket.close()
+def _send(connection: Connection, turn: Turn) -> None:
+    data = b"".join(encode(*words) for words in turn.commands)
+    for start, end in zip([0, *turn.cuts], [*turn.cuts, len(data)], strict=True):
+        connection.send_bytes(data[start:end])
 
 
 class Stages:
@@ -133,7 +108,8 @@ class Stages:
 
     def __init__(self, reference_port: int, our_port: int) -> None:
         self._connections = [
-            [_Connection(port) for _ in range(CONNECTIONS)] for port in (reference_port, our_port)
+            [Connection(port, resp3=False) for _ in range(CONNECTIONS)]
+            for port in (reference_port, our_port)
         ]
 
     def compare(self, script: Sequence[Turn]) -> None:
@@ -143,7 +119,7 @@ class Stages:
             told.append(f"{turn.connection}: {turn.commands} cut at {turn.cuts}")
             pair = [connections[turn.connection] for connections in self._connections]
             for connection in pair:
-                connection.send(turn)
+                _send(connection, turn)
             expected, got = (connection.replies(len(turn.commands)) for connection in pair)
             if turn.commands[-1][0] == b"HELLO":
                 # It tells what each server is.

@@ -10,7 +10,7 @@ from kiwi_engine.keyspace import encoding
 from kiwi_engine.keyspace.spread.mending import Mended, Mender
 from kiwi_engine.keyspace.spread.versions import TABLES, registry_key
 from tests.commands.helpers import Session
-from tests.differential.replies import Aggregate, parse
+from tests.support.replies import Aggregate, parse
 
 COUNT = 40
 _ELEMENT_TABLES = frozenset(table for tables in TABLES.values() for table in tables)

@@ -1,4 +1,4 @@
-"""Random scripts for `tests.pubsub.transcripts`, whose outcome has but one order (pure).
+"""Random scripts for `tests.support.transcripts`, whose outcome has but one order (pure).
 
 Redis tells several channels, and serves several patterns, in no order: so patterns never match the
 same channel, and UNSUBSCRIBE without names is sent where there is at most one.

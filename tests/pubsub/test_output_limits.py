@@ -7,10 +7,11 @@ import logging
 import pytest
 
 from kiwi_engine.config.output_limits import OutputLimit, OutputLimits
-from kiwi_engine.server.network.output_limits import SlowReaders, judge
+from kiwi_engine.server.network.output_limits import SlowReaders, judge, limit_of
 from kiwi_engine.server.network.pubsub.registry import Subscriptions
 from kiwi_engine.server.network.session import Session
 from kiwi_engine.server.network.statistics import NetworkStatistics
+from kiwi_engine.server.network.tracking.mode import TrackingMode
 
 SECOND_NS = 1_000_000_000
 LIMIT = OutputLimit(hard=100, soft=50, soft_seconds=2)
@@ -123,3 +124,36 @@ def test_connections_become_slow_before_any_limit_is_reached() -> None:
     assert bench.readers.high_water_bytes == 50
     bench.readers.configure(OutputLimits())
     assert bench.readers.high_water_bytes == 64 * 1024
+
+
+@pytest.mark.parametrize(
+    ("what", "normal", "expected"),
+    [
+        ("nothing", OutputLimit(), OutputLimit()),
+        ("monitors", OutputLimit(), LIMIT),
+        ("monitors", OutputLimit(hard=7), OutputLimit(hard=7)),
+        ("tracks prefixes", OutputLimit(), LIMIT),
+        ("tracks what it reads", OutputLimit(), OutputLimit()),
+    ],
+)
+def test_who_is_told_without_asking_has_a_limit(
+    what: str, normal: OutputLimit, expected: OutputLimit
+) -> None:
+    session = SlowConnection(is_subscriber=False).session
+    session.is_monitor = what == "monitors"
+    if what.startswith("tracks"):
+        session.tracking = TrackingMode()
+        session.tracking.is_broadcast = what == "tracks prefixes"
+    assert limit_of(session, OutputLimits(normal=normal, pubsub=LIMIT)) == expected
+
+
+def test_who_reads_slowly_is_not_idle() -> None:
+    bench = Bench(is_subscriber=True, limit=OutputLimit())
+    session = bench.connection.session
+    bench.connection.size = 90
+    bench.readers.add(bench.connection)
+    session.last_interaction_ns = 0
+    bench.sweep(90, 1)
+    assert session.last_interaction_ns == 0
+    bench.sweep(80, 2)
+    assert session.last_interaction_ns == 2 * SECOND_NS

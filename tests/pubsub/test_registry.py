@@ -82,7 +82,7 @@ def test_the_mirror_counts_the_same_receivers(
     for who, action, kind, name in actions:
         if action == "subscribe":
             registry.subscribe(listeners[who], kind, name)
-            ended = []
+            ended: list[tuple[Kind, bytes]] = []
         elif action == "unsubscribe":
             registry.unsubscribe(listeners[who], kind, name)
             ended = []

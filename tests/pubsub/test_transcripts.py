@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.pubsub.random_scripts import random_script
-from tests.pubsub.transcripts import transcribe
 from tests.support.servers import ServerProcess
+from tests.support.transcripts import play
 
 # The same on every version. Where several channels would be told, Redis has no order.
 SCRIPTS = {
@@ -122,7 +122,7 @@ SCRIPTS_OF_7_2 = {
 
 
 def check(ours: ServerProcess, reference: ServerProcess, script: str) -> None:
-    assert transcribe(ours.port, script) == transcribe(reference.port, script)
+    assert play(ours.port, script) == play(reference.port, script)
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

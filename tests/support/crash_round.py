@@ -66,6 +66,8 @@ RECOVER_CLEAN: Final = 0
 RECOVER_TORN: Final = 1
 FAILPOINT_TIMEOUT_SECONDS: Final = 4.0
 RECOVERY_TIMEOUT_SECONDS: Final = 30.0
+# Its storage process dies more often than any real one.
+_RESTARTS_MAX: Final = 1_000_000
 # Bursts that every client must complete after a storage crash before the next one.
 _BURSTS_BETWEEN_CRASHES: Final = 2
 _POLL_SECONDS: Final = 0.002
@@ -130,7 +132,8 @@ class CrashTest:
         place = place or directory
         archive = place / "archive"
         limits = {**TINY_LIMITS, **TINY_COLLECTIONS}
-        settings = {**limits, "wal-archive-dir": str(archive), **settings}
+        endless = {"storage-restart-limit": _RESTARTS_MAX}
+        settings = {**limits, **endless, "wal-archive-dir": str(archive), **settings}
         self.server = kiwi(
             place / "data",
             settings,

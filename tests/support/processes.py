@@ -21,6 +21,17 @@ def parent(process_id: int) -> int:
     return int(fields[1])
 
 
+def children(process_id: int) -> list[int]:
+    """The living processes that this one has started."""
+    found = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+    statuses = [(each, _status(each)) for each in found]
+    return [
+        each
+        for each, fields in statuses
+        if fields is not None and int(fields[1]) == process_id and fields[0] not in _ENDED
+    ]
+
+
 def group_is_alive(group: int) -> bool:
     """Whether a process that is more than a zombie belongs to the process group."""
     for path in Path("/proc").glob("[0-9]*"):

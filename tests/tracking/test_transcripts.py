@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.servers import ServerProcess
-from tests.tracking.conversations import transcribe
+from tests.support.transcripts import play
 
 SCRIPTS = {
     "what is refused": """
@@ -231,5 +231,5 @@ SCRIPTS = {
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_as_on_a_real_server(name: str, server: ServerProcess, reference: ServerProcess) -> None:
-    expected = transcribe(reference.port, "x: FLUSHALL\n" + SCRIPTS[name])
-    assert transcribe(server.port, "x: FLUSHALL\n" + SCRIPTS[name]) == expected
+    expected = play(reference.port, "x: FLUSHALL\n" + SCRIPTS[name])
+    assert play(server.port, "x: FLUSHALL\n" + SCRIPTS[name]) == expected

@@ -25,8 +25,8 @@ def test_replies_in_front_of_a_switch_of_the_mode_are_sent(server: ServerProcess
     lines = ("PING", "CLIENT REPLY OFF", "PING", "CLIENT REPLY ON")
     assert sent_at_once(server, *lines) == b"+PONG\r\n+OK\r\n"
     assert sent_at_once(server, "PING", "CLIENT REPLY SKIP", "GET k") == b"+PONG\r\n"
-    lines = ("MULTI", "SET k 1", "EXEC", "CLIENT REPLY SKIP", "GET k")
-    assert sent_at_once(server, *lines) == b"+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n"
+    queued = ("MULTI", "SET k 1", "EXEC", "CLIENT REPLY SKIP", "GET k")
+    assert sent_at_once(server, *queued) == b"+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n"
 
 
 def test_a_skip_in_a_transaction_is_for_one_command_behind_it(client: Client) -> None:

@@ -116,7 +116,7 @@ def estimate(registers: bytes) -> int:
     More than that is estimated only from registers that a client made up.
     """
     total = float(REGISTERS)
-    counts = [registers.count(rank) for rank in range(RANK_MAX + 1)]
+    counts = _counts(registers)
     z = total * _tau((total - counts[RANK_MAX]) / total)
     for rank in range(RANK_BITS, 0, -1):
         z = (z + counts[rank]) * 0.5
@@ -124,6 +124,18 @@ def estimate(registers: bytes) -> int:
     if not z:
         return ESTIMATE_MAX
     return min(ESTIMATE_MAX, math.floor(_ALPHA * total * total / z + 0.5))
+
+
+def _counts(registers: bytes) -> list[int]:
+    """How many registers there are of each rank; none is looked for once all are found."""
+    counts = [0] * (RANK_MAX + 1)
+    left = len(registers)
+    for rank in range(RANK_MAX + 1):
+        counts[rank] = registers.count(rank)
+        left -= counts[rank]
+        if not left:
+            break
+    return counts
 
 
 def _sigma(x: float) -> float:
