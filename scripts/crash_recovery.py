@@ -35,11 +35,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tests.support.crash_report import Rounds, run_rounds
 from tests.support.crash_round import CrashTest
 from tests.support.embedded_round import EmbeddedCrashTest
+from tests.support.termination import interrupt_on_sigterm
 
 
 def main(words: list[str] | None = None) -> int:
     """Run the rounds and print one line each; returns the exit code."""
     arguments = parse(words)
+    interrupt_on_sigterm()
     directory = Path(arguments.dir or tempfile.mkdtemp(prefix="kiwi-crash-")).resolve()
     directory.mkdir(parents=True, exist_ok=True)
     print(f"crash-recovery: directory {directory}; replay: {replay(arguments)}", flush=True)

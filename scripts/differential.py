@@ -31,6 +31,7 @@ from tests.differential.arena import small_arena
 from tests.differential.families import FAMILIES
 from tests.differential.families.family import Family
 from tests.differential.runs import Arena, DifferenceFoundError, check_family
+from tests.support.termination import interrupt_on_sigterm
 
 SEQUENCES_A_ROUND: Final = 2000
 
@@ -38,6 +39,7 @@ SEQUENCES_A_ROUND: Final = 2000
 def main(words: list[str] | None = None) -> int:
     """Run rounds until the time or the number is reached; returns the exit code."""
     arguments = parse(words)
+    interrupt_on_sigterm()
     families = [one for one in FAMILIES if one.name in arguments.family]
     with (
         tempfile.TemporaryDirectory(prefix="kiwi-differential-") as directory,

@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import random
 import shutil
-import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -31,6 +30,7 @@ from tests.support.crash_report import run_rounds
 from tests.support.crash_round import CrashTest
 from tests.support.loop_volume import MEBIBYTE, PowerDevice, why_not
 from tests.support.power_cut import POWER_CUTS, PowerCut
+from tests.support.termination import interrupt_on_sigterm
 
 DEVICE_BYTES: Final = 160 * MEBIBYTE
 # The reserve that a server keeps free by default is more than the whole device.
@@ -41,11 +41,10 @@ ROUNDS_BETWEEN_RESTORES: Final = 7
 def main(words: list[str] | None = None) -> int:
     """Run the rounds and print one line each; returns the exit code."""
     arguments = parse(words)
+    interrupt_on_sigterm()
     if reason := why_not():
         print(f"power-failure: skipped: {reason}")
         return 1 if arguments.required else 0
-    # So that mounts are undone.
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     directory = Path(tempfile.mkdtemp(prefix="kiwi-power-"))
     print(f"power-failure: directory {directory}; replay: {replay(arguments)}", flush=True)
     with PowerDevice(directory, DEVICE_BYTES) as device:

@@ -12,6 +12,7 @@ from hypothesis import settings
 from tests.support.client import Client
 from tests.support.crash_count import crash_count
 from tests.support.servers import ServerProcess, kiwi
+from tests.support.termination import interrupt_on_sigterm
 
 # No test is timed: a loaded machine is no reason to fail.
 settings.register_profile("untimed", deadline=None)
@@ -22,6 +23,11 @@ QUICK_START: Mapping[str, str | int] = {
     "wal-segment-size": "1mb",
     "enable-debug-command": "yes",
 }
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Servers are stopped even if the tests are cut off."""
+    interrupt_on_sigterm()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

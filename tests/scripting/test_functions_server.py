@@ -20,7 +20,7 @@ redis.register_function('write', function(keys)
   return 'done'
 end)
 """
-_SETTINGS: Final = {"busy-reply-threshold": 100, "appendfsync": "always"}
+_SETTINGS: Final[dict[str, str | int]] = {"busy-reply-threshold": 100, "appendfsync": "always"}
 _KILL_ONLY: Final = "You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
 
 
@@ -82,7 +82,7 @@ def test_a_function_that_has_written_is_waited_for(server: ServerProcess, client
 
 def test_libraries_in_a_transaction(client: Client) -> None:
     client.command("DEL", "key")
-    queued = [
+    queued: list[list[str | int]] = [
         ["MULTI"],
         ["FUNCTION", "DELETE", "lib"],
         ["FCALL", "count", 1, "key"],

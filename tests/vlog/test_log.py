@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -29,7 +30,7 @@ from kiwi_engine.vlog.writer import ValueLogSettings, ValueLogWriter, full_bytes
 Written = dict[bytes, tuple[bytes, Pointer]]
 
 
-def _open(fs: CrashFs, **settings: int) -> ValueLogWriter:
+def _open(fs: CrashFs, **settings: Any) -> ValueLogWriter:
     return ValueLogWriter.open(fs, "", ValueLogSettings(**{"allocate_bytes": 100, **settings}))
 
 
@@ -468,7 +469,8 @@ def test_a_torn_write_on_a_full_disk_is_written_over() -> None:
 
 
 def test_settings_must_make_sense() -> None:
-    for wrong in ({"segment_bytes": 20}, {"allocate_bytes": 0}):
+    refused: tuple[dict[str, Any], ...] = ({"segment_bytes": 20}, {"allocate_bytes": 0})
+    for wrong in refused:
         with pytest.raises(AssertionError):
             ValueLogSettings(**wrong)
 
