@@ -85,9 +85,10 @@ class _Table:
             if index is None:
                 raise ValueError("the table has no index")
             offset = index.offset
-            found = [*others.values(), footer.metaindex, *index_handles(self._content(index))]
+            top = list(index_handles(self._content(index)))
+            found = [*others.values(), footer.metaindex, *top]
             if self._has_two_levels(others):
-                for partition in index_handles(self._content(index)):
+                for partition in top:
                     offset = partition.offset
                     found += index_handles(self._content(partition))
             for name, handle in others.items():
