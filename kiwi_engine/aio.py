@@ -3,8 +3,9 @@
     async with kiwi_engine.aio.open("data") as engine:
         await engine.put(b"key", b"value")
 
-The names and promises are those of `kiwi_engine.open`; what may wait is awaited, and the loop never
-waits for the disk or a lock. Everything of one engine belongs to the loop that opened it.
+The names and promises are those of `kiwi_engine.open`, and what may wait is awaited (for the one
+exception, see `embedded.present.Present.get_now`). Everything of one engine belongs to the loop
+that opened it.
 
 **Writes** of all coroutines queue, and two threads take turns: while they wait for the syncs of
 their groups, what queues meanwhile becomes the next group. Writes that do not await each other may

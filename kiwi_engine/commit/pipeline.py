@@ -174,9 +174,9 @@ class Pipeline:
         """Wait for what the log thread does: it takes a group, or becomes idle."""
         with self._executor:
             while not is_so():
-                self._executor.wait(_WAIT_MAX_S)
                 # An interrupt (Ctrl-C) may have kept it from being told of a group.
                 self._log_thread.wake()
+                self._executor.wait(_WAIT_MAX_S)
 
     def _waiting(self) -> Group | None:
         try:

@@ -24,7 +24,9 @@ from kiwi_engine.embedded.reader import Reader
 from kiwi_engine.embedded.snapshot import Snapshot, take_snapshot
 from kiwi_engine.embedded.statistics import Statistics, collect_statistics
 from kiwi_engine.embedded.transaction import Transaction
+from kiwi_engine.embedded.waiting import Waiter
 from kiwi_engine.engine.backup.job import BackupReport
+from kiwi_engine.engine.engine import Engine as StorageEngine
 from kiwi_engine.engine.overlay import Row
 from kiwi_engine.engine.store_protocol import Unknown
 from kiwi_engine.errors import TransactionConflictError
@@ -50,9 +52,13 @@ class Engine(Reader):
         settings = settings_from(options)
         self._path = os.path.abspath(os.fspath(path))
         self._driver = Driver(self._path, settings)
-        self._present = Present(self._driver)
-        self._finalizer = weakref.finalize(self, _forsake, self._driver, self._path)
-        self._finalizer.atexit = False
+        try:
+            self._present = Present(self._driver)
+            self._finalizer = weakref.finalize(self, _forsake, self._driver, self._path)
+            self._finalizer.atexit = False
+        except BaseException:
+            self._driver.is_forsaken = True
+            raise
 
     @property
     def path(self) -> str:
@@ -120,13 +126,16 @@ class Engine(Reader):
         (for `drain_interval` at most) it walks over all keys.
         """
         driver = self._driver
-        while True:
-            with driver.mutex:
-                store = driver.ready().store
-                if store.has_pending_ranges(EMBEDDED, EMBEDDED_END):
-                    break
-                count = store.count(EMBEDDED_COUNTER)
-                waiter = driver.barrier()
+
+        def look(engine: StorageEngine) -> tuple[int, Waiter | None] | None:
+            store = engine.store
+            if store.has_pending_ranges(EMBEDDED, EMBEDDED_END):
+                return None
+            return store.count(EMBEDDED_COUNTER), driver.barrier()
+
+        # By its own thread, as it waits for the drain that is under way, and merges it.
+        while (found := driver.on_own_thread(look)) is not None:
+            count, waiter = found
             if driver.is_acknowledged(waiter):
                 return count
         return sum(1 for _ in self.keys())

@@ -7,9 +7,9 @@ than the memory meets a conflict that need not be one.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from typing import Final
+from weakref import ref
 
 KEYS_MAX: Final = 100_000
 
@@ -22,22 +22,22 @@ class WriteHistory:
     def __init__(self, keys_max: int = KEYS_MAX) -> None:
         self.version = 0
         self._keys_max = keys_max
-        self._open: Counter[int] = Counter()
+        # The open transactions. One that was dropped before its end, as its program was
+        # interrupted, disappears by itself.
+        self._open: set[ref[object]] = set()
         self._keys: dict[bytes, int] = {}
         self._ranges: list[tuple[int, _Range]] = []
         # Of older versions than this nothing is known.
         self._known_since = 0
 
-    def begin(self) -> int:
-        """A transaction starts; its `since` from now on."""
-        self._open[self.version] += 1
+    def begin(self, transaction: object) -> int:
+        """It starts; returns its `since` from now on."""
+        self._open.add(ref(transaction, self._open.discard))
         return self.version
 
-    def end(self, since: int) -> None:
-        """The transaction that began at `since` is over."""
-        self._open[since] -= 1
-        if not self._open[since]:
-            del self._open[since]
+    def end(self, transaction: object) -> None:
+        """It is over; harmless if it was so already."""
+        self._open.discard(ref(transaction))
         if not self._open:
             self._keys, self._ranges = {}, []
 
@@ -51,8 +51,9 @@ class WriteHistory:
             self._keys[key] = version
         self._ranges += [(version, row) for row in ranges]
         if len(self._keys) + len(self._ranges) > self._keys_max:
-            self._keys, self._ranges = {}, []
+            # First, or an interrupt in between would hide what was written.
             self._known_since = version
+            self._keys, self._ranges = {}, []
 
     def key_is_written(self, key: bytes, since: int) -> bool:
         """Whether `key` was, or may have been, written since then."""
@@ -75,4 +76,4 @@ class WriteHistory:
 
     @property
     def open_transactions(self) -> int:
-        return self._open.total()
+        return len(self._open)

@@ -19,7 +19,9 @@ from typing import Final, NamedTuple
 
 from kiwi_engine.commit.group import Entry
 from kiwi_engine.embedded.driver import Driver
+from kiwi_engine.engine.engine import Engine
 from kiwi_engine.engine.overlay import Generation, Row
+from kiwi_engine.engine.pins import Pin
 from kiwi_engine.engine.snapshot import StoreSnapshot
 from kiwi_engine.engine.store_protocol import UNKNOWN, Unknown
 from kiwi_engine.engine.stored import decode_stored
@@ -27,12 +29,8 @@ from kiwi_engine.engine.stored import decode_stored
 # Rows of a range that are read under the mutex, a few hundred microseconds at most.
 FIRST_ROWS: Final = 128
 
-# Called under the mutex at the moment whose state is read; may raise.
+# Called under the mutex at the moment whose state is read; may raise a `KiwiError`.
 Check = Callable[[], None]
-
-
-def no_check() -> None:
-    """For reads that are not part of a transaction."""
 
 
 class Slice(NamedTuple):
@@ -53,67 +51,76 @@ class Present:
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
 
-    def get(self, key: bytes, check: Check = no_check) -> bytes | None:
+    def get(self, key: bytes) -> bytes | None:
         """The value of a stored key, or None."""
-        with self._driver.mutex:
-            entry = self._look(key, check)
-        if entry is None or type(entry) is bytes:
+        driver = self._driver
+        # `_look`, without a call: most programs read more than they write.
+        with driver.mutex, driver.work as engine:
+            entry = engine.store.find_in_memory(key)
+            is_acknowledged = engine.is_acknowledged(key)
+        if is_acknowledged and (entry is None or type(entry) is bytes):
             return entry
-        return self.get_many((key,), check)[0]
+        return self.get_many((key,))[0]
 
     def get_now(self, key: bytes) -> bytes | Unknown | None:
-        """Like `get`, but `UNKNOWN` where it would have to wait for anything."""
-        mutex = self._driver.mutex
-        if not mutex.acquire(blocking=False):
+        """Like `get`, but `UNKNOWN` where it would have to wait for anything.
+
+        It waits for the mutex where another thread takes it in the moment after the first line:
+        an interrupt after an `acquire` that does not wait would leave it taken for ever.
+        """
+        driver = self._driver
+        if driver.mutex.locked():
             return UNKNOWN
-        try:
-            if self._driver.engine.has_unseen_failure:
+        with driver.mutex:
+            if driver.work.is_unfinished or driver.engine.has_unseen_failure:
                 return UNKNOWN
-            entry = self._look(key, no_check)
-        finally:
-            mutex.release()
+            with driver.work as engine:
+                entry = _look(engine, key)
         return entry if entry is None or type(entry) is bytes else UNKNOWN
 
-    def _look(self, key: bytes, check: Check) -> Entry | Unknown:
-        """Under the mutex: an acknowledged entry from memory, or `UNKNOWN`."""
-        engine = self._driver.ready()
-        check()
-        entry = engine.store.find_in_memory(key)
-        return entry if engine.is_acknowledged(key) else UNKNOWN
-
-    def get_many(self, keys: Sequence[bytes], check: Check = no_check) -> list[bytes | None]:
+    def get_many(self, keys: Sequence[bytes], check: Check | None = None) -> list[bytes | None]:
         """The values of stored keys at one moment."""
         while True:
             values = self._try_to_get(keys, check)
             if values is not None:
                 return values
 
-    def _try_to_get(self, keys: Sequence[bytes], check: Check) -> list[bytes | None] | None:
+    def _try_to_get(self, keys: Sequence[bytes], check: Check | None) -> list[bytes | None] | None:
         """None if what was read has changed under the reader, or was not acknowledged."""
         driver = self._driver
-        with driver.mutex:
-            engine = driver.ready()
-            check()
-            store = engine.store
-            entries = {key: store.find_in_memory(key) for key in keys}
-            generation = store.generation
-            is_acknowledged = all(map(engine.is_acknowledged, entries))
-            waiter = None if is_acknowledged else driver.barrier()
-            pin = engine.pins.take("read")
-        with pin:
-            absent = [key for key, entry in entries.items() if isinstance(entry, Unknown)]
-            if absent:
-                found = self._from_index(absent, generation)
-                if found is None:
-                    return None
-                entries.update(found)
-            values: dict[bytes, bytes | None] = {}
-            for key, entry in entries.items():
-                assert not isinstance(entry, Unknown)
-                values[key] = None if entry is None else driver.value_of(key, entry)
-        if not driver.is_acknowledged(waiter):
+        pin = Pin("read")
+        try:
+            with driver.mutex, driver.work as engine:
+                if check is not None:
+                    check()
+                store = engine.store
+                entries = {key: store.find_in_memory(key) for key in keys}
+                generation = store.generation
+                is_acknowledged = all(map(engine.is_acknowledged, entries))
+                waiter = None if is_acknowledged else driver.barrier()
+                engine.pins.open(pin)
+            values = self._values_of(entries, generation)
+        finally:
+            pin.is_open = False
+        if values is None or not driver.is_acknowledged(waiter):
             return None
         return [values[key] for key in keys]
+
+    def _values_of(
+        self, entries: dict[bytes, Entry | Unknown], generation: Generation
+    ) -> dict[bytes, bytes | None] | None:
+        """Under a pin: the values of what memory showed in `generation`'s time, or did not know."""
+        unknown = [key for key, entry in entries.items() if isinstance(entry, Unknown)]
+        if unknown:
+            found = self._from_index(unknown, generation)
+            if found is None:
+                return None
+            entries.update(found)
+        values: dict[bytes, bytes | None] = {}
+        for key, entry in entries.items():
+            assert not isinstance(entry, Unknown)
+            values[key] = None if entry is None else self._driver.value_of(key, entry)
+        return values
 
     def _from_index(
         self, keys: Sequence[bytes], generation: Generation
@@ -122,8 +129,8 @@ class Present:
         driver = self._driver
         stored = driver.engine.opened.index.get_many(keys)
         found: dict[bytes, Entry] = {}
-        with driver.mutex:
-            store = driver.engine.store
+        with driver.mutex, driver.work as engine:
+            store = engine.store
             if store.generation is not generation:
                 return None
             for key, raw in zip(keys, stored, strict=True):
@@ -168,8 +175,7 @@ class Present:
         """
         driver = self._driver
         while True:
-            with driver.mutex:
-                engine = driver.ready()
+            with driver.mutex, driver.work as engine:
                 rows = list(islice(engine.store.rows(begin, end, reverse=reverse), count))
                 remaining = (
                     _behind(rows[-1][0], begin, end, reverse) if len(rows) == count else None
@@ -189,6 +195,12 @@ class Present:
                     result.release()
             if is_acknowledged:
                 return result
+
+
+def _look(engine: Engine, key: bytes) -> Entry | Unknown:
+    """Within the work: an acknowledged entry from memory, or `UNKNOWN`."""
+    entry = engine.store.find_in_memory(key)
+    return entry if engine.is_acknowledged(key) else UNKNOWN
 
 
 def _behind(last: bytes, begin: bytes, end: bytes, reverse: bool) -> tuple[bytes, bytes]:

@@ -58,8 +58,7 @@ class Snapshot(Reader):
 def take_snapshot(driver: Driver, owner: object) -> Snapshot:
     """Of what is acknowledged; waits for the log if something is on its way."""
     while True:
-        with driver.mutex:
-            driver.ready()
+        with driver.mutex, driver.work:
             view = driver.take_snapshot("snapshot")
             waiter = driver.barrier()
         is_acknowledged = False

@@ -60,8 +60,7 @@ class Statistics(msgspec.Struct, frozen=True):
 
 def collect_statistics(driver: Driver) -> Statistics:
     """All facts, of nearly one moment."""
-    with driver.mutex:
-        engine = driver.ready()
+    with driver.mutex, driver.work as engine:
         refusal = engine.refusal
         pressure = engine.pressure.state
         return Statistics(

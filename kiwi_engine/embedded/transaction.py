@@ -72,9 +72,8 @@ class Transaction(Reader):
 
     def __enter__(self) -> Transaction:
         assert self._since is None, "a transaction is used once"
-        with self._driver.mutex:
-            self._driver.ready()
-            self._since = self._driver.history.begin()
+        with self._driver.mutex, self._driver.work:
+            self._since = self._driver.history.begin(self)
         return self
 
     def __exit__(
@@ -127,13 +126,14 @@ class Transaction(Reader):
         count = _FIRST_ROWS
         remaining: tuple[bytes, bytes] | None = (begin, end)
         while remaining is not None:
+            self._begun()
             low, high = remaining
             rows = self._present.first_rows(low, high, reverse, count, with_view=False)
             try:
                 if rows.remaining is not None:
                     low, high = (rows.remaining[1], high) if reverse else (low, rows.remaining[0])
                 self._ranges_read.append((low, high))
-                with self._driver.mutex:
+                with self._driver.mutex, self._driver.work:
                     self._check_range(low, high)
                 yield from rows.rows
             finally:
@@ -170,10 +170,9 @@ class Transaction(Reader):
         return self._since
 
     def _end(self) -> None:
-        since, self._since = self._since, None
-        if since is not None:
-            with self._driver.mutex:
-                self._driver.history.end(since)
+        self._since = None
+        with self._driver.mutex:
+            self._driver.history.end(self)
 
     def _has_own(self, key: bytes) -> bool:
         return key in self._writes.changes or self._writes.covers(key)

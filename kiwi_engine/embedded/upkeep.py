@@ -11,6 +11,8 @@ from typing import Final
 from kiwi_engine.clock import sleep
 from kiwi_engine.embedded.driver import Driver, again
 from kiwi_engine.engine.backup.job import BackupOrder, BackupReport
+from kiwi_engine.engine.engine import Engine
+from kiwi_engine.engine.pins import Pin
 from kiwi_engine.errors import BackupError, EnginePoisonedError
 
 _POLL_PAUSE_S: Final = 0.002
@@ -18,16 +20,15 @@ _POLL_PAUSE_S: Final = 0.002
 
 def sync(driver: Driver) -> None:
     """Return when everything written so far is on the device; `EnginePoisonedError` if not."""
-    with driver.mutex:
-        engine = driver.ready()
+    with driver.mutex, driver.work as engine:
         waiter = driver.barrier()
     if not driver.is_acknowledged(waiter):
         raise again(engine.refusal or EnginePoisonedError("the log failed"))
     pipeline = engine.pipeline
     lsn = pipeline.acknowledged_lsn
     while pipeline.durable_lsn < lsn:
-        with driver.mutex:
-            driver.ready()
+        with driver.mutex, driver.work:
+            pass  # raises where the engine was closed
         if pipeline.failure is not None:
             raise again(pipeline.failure)
         pipeline.want_sync()
@@ -40,15 +41,18 @@ def flush(driver: Driver) -> None:
     lsn = driver.engine.pipeline.durable_lsn
     housekeeping = driver.engine.housekeeping
     while housekeeping.applied_lsn < lsn:
-        with driver.mutex:
-            engine = driver.ready()
+        with driver.mutex, driver.work as engine:
             if engine.refusal is not None:
                 raise again(engine.refusal)
             housekeeping.drain_soon()
         driver.alarm()
         sleep(_POLL_PAUSE_S)
-    with driver.outside():
+    pin = Pin("read")
+    try:
+        driver.open_pin(pin)
         driver.engine.opened.index.flush()
+    finally:
+        pin.is_open = False
 
 
 def collect(driver: Driver, share: float) -> int:
@@ -61,14 +65,16 @@ def collect(driver: Driver, share: float) -> int:
         # At 0 each segment would be rewritten for ever.
         raise ValueError(f"a share is 0.01 to 1, not {share}")
     flush(driver)  # only what is drained is known to be dead
-    with driver.mutex:
-        engine = driver.ready()
-        before = engine.collector.statistics.bytes_freed
+
+    def begin(engine: Engine) -> int:
+        freed_bytes = engine.collector.statistics.bytes_freed
         engine.collector.collect(share)
+        return freed_bytes
+
+    before = driver.on_own_thread(begin)
     while True:
         driver.alarm()
-        with driver.mutex:
-            engine = driver.ready()
+        with driver.mutex, driver.work as engine:
             is_over = not engine.collector.is_collecting and engine.collector.state() != "settling"
             refusal = engine.refusal
         if is_over:
@@ -85,14 +91,16 @@ def backup(driver: Driver, target: str | os.PathLike[str], incremental: bool) ->
         incremental=incremental,
         bytes_per_second=driver.settings.backup_rate,
     )
-    with driver.mutex:
-        backups = driver.ready().backups
-        backups.start(order)
-        number = backups.made
+
+    def begin(engine: Engine) -> int:
+        engine.backups.start(order)
+        return engine.backups.made
+
+    number = driver.on_own_thread(begin)
+    backups = driver.engine.backups
     while True:
         driver.alarm()
-        with driver.mutex:
-            driver.ready()
+        with driver.mutex, driver.work:
             if not backups.in_progress:
                 break
         sleep(_POLL_PAUSE_S)

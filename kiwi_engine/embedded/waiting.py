@@ -81,11 +81,12 @@ class Waiters:
         _wake(waiter)
 
     def wake_all(self) -> None:
-        """Also those whose turn was lost."""
+        """Also those whose turn was lost; and forget those whose thread was interrupted."""
         while self._to_wake:
             self.wake_one()
-        for waiter in list(self._waiting.values()):
+        for run, waiter in list(self._waiting.items()):
             if waiter.is_delivered:
+                self._waiting.pop(run, None)
                 _wake(waiter)
 
 

@@ -14,6 +14,7 @@ import time
 from types import FrameType
 
 import kiwi_engine
+from tests.embedded.differences import differences
 from tests.embedded.options import TINY
 
 THREADS = 4
@@ -55,22 +56,26 @@ class Worker(threading.Thread):
                 self.trouble = f"{seen} {value!r} after {returned}"
 
 
-def interrupted_calls(engine: kiwi_engine.Engine, end: float) -> None:
+def interrupted_calls(engine: kiwi_engine.Engine, chosen: random.Random, end: float) -> None:
     """The main thread's work, which `KeyboardInterrupt` ends somewhere."""
     while time.monotonic() < end:
-        engine.write(batch_of(0, random.getrandbits(30)))
-        assert len({value for _, value in engine.scan(prefix=b"0 ")}) == 1
+        engine.write(batch_of(0, chosen.getrandbits(30)))
+        seen = list(engine.scan(prefix=b"0 "))
+        assert len({value for _, value in seen}) == 1, f"half a batch: {seen}"
         with engine.snapshot() as snapshot:
-            assert len(set(snapshot.get_many(keys(0)))) == 1
+            values = snapshot.get_many(keys(0))
+            assert len(set(values)) == 1, f"half a batch in a snapshot: {values}"
+        with engine.transaction() as transaction:
+            value = transaction.get(keys(0)[0])
+            transaction.put(b"0/transaction", value or b"")
+        engine.delete_range(b"0/", b"0/transaction")
+        count, rows = engine.count(), list(engine.keys(reverse=True))
+        # The other threads write their own keys once more and once more.
+        assert count <= len(rows), f"counted {count} of {rows}"
 
 
-def main(seed: int, directory: str, seconds: float) -> None:
-    faulthandler.dump_traceback_later(20, exit=True)
-    chosen = random.Random(seed)
-    engine = kiwi_engine.open(directory, **TINY)
-    workers = [Worker(engine, number) for number in range(1, THREADS + 1)]
-    for worker in workers:
-        worker.start()
+def interrupt_calls(engine: kiwi_engine.Engine, chosen: random.Random, seconds: float) -> int:
+    """Again and again, for so long; returns how often."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -80,13 +85,27 @@ def main(seed: int, directory: str, seconds: float) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
-            signal.setitimer(signal.ITIMER_REAL, chosen.uniform(0.0001, 0.003))
-            interrupted_calls(engine, end)
+            try:
+                # Again after a while: Python swallows what is raised in a finalizer.
+                signal.setitimer(signal.ITIMER_REAL, chosen.uniform(0.0001, 0.003), 0.02)
+                interrupted_calls(engine, chosen, end)
+            finally:
+                # Before anything else is done about what it raised.
+                signal.setitimer(signal.ITIMER_REAL, 0)
         except KeyboardInterrupt:
             interrupts += 1
         except kiwi_engine.UnknownOutcomeError:
             pass
-    signal.setitimer(signal.ITIMER_REAL, 0)
+    return interrupts
+
+
+def main(seed: int, directory: str, seconds: float) -> None:
+    faulthandler.dump_traceback_later(seconds + 60, exit=True)
+    engine = kiwi_engine.open(directory, **TINY)
+    workers = [Worker(engine, number) for number in range(1, THREADS + 1)]
+    for worker in workers:
+        worker.start()
+    interrupts = interrupt_calls(engine, random.Random(seed), seconds)
     for worker in workers:
         worker.is_over = True
     for worker in workers:
@@ -94,9 +113,12 @@ def main(seed: int, directory: str, seconds: float) -> None:
         assert not worker.is_alive(), "a thread hangs"
         assert not worker.trouble, worker.trouble
     rows = dict(engine.scan())
+    values = dict(zip(rows, engine.get_many(rows), strict=True))
+    assert values == rows, f"get and scan differ: {values} and {rows}"
     engine.close()
     with kiwi_engine.open(directory, **TINY) as again:
-        assert dict(again.scan()) == rows
+        reopened = dict(again.scan())
+        assert reopened == rows, f"after closing and opening: {differences(reopened, rows)}"
     print("interrupts:", interrupts)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,60 +12,10 @@ import pytest
 import kiwi_engine
 from kiwi_engine.embedded.waiting import Waiter
 from tests.commit.fakes import wait_until
+from tests.embedded.gate import Call, Gate
 from tests.embedded.options import TINY
 
 QUIET = {**TINY, "drain_interval": "1h", "drain_max_entries": 1000}
-
-
-class Gate:
-    """Stands in for `LogWriter.sync`."""
-
-    def __init__(self, engine: kiwi_engine.Engine) -> None:
-        self._log = engine._driver.engine.opened.log
-        self._sync = self._log.sync
-        self._open = threading.Event()
-        self.error: OSError | None = None
-        self.is_waiting = threading.Event()
-        self._log.sync = self._wait_and_sync  # type: ignore[method-assign]
-
-    def open(self, error: OSError | None = None) -> None:
-        """Let all syncs through, or fail them."""
-        self.error = error
-        self._open.set()
-
-    def _wait_and_sync(self) -> None:
-        self.is_waiting.set()
-        assert self._open.wait(30)
-        if self.error is not None:
-            raise self.error
-        self._sync()
-
-
-class Call:
-    """A call in a thread of its own."""
-
-    def __init__(self, function: Callable[[], Any]) -> None:
-        self.result: Any = None
-        self.error: BaseException | None = None
-        self._function = function
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            self.result = self._function()
-        except BaseException as error:  # noqa: BLE001 - raised by `get`
-            self.error = error
-
-    def has_ended(self, within_s: float) -> bool:
-        self._thread.join(within_s)
-        return not self._thread.is_alive()
-
-    def get(self) -> Any:
-        assert self.has_ended(30)
-        if self.error is not None:
-            raise self.error
-        return self.result
 
 
 @pytest.fixture

@@ -185,13 +185,18 @@ def test_transact_gives_up_in_the_end(engine: kiwi_engine.Engine) -> None:
 # ---- the history
 
 
+class Someone:
+    """Whose transaction it is."""
+
+
 def test_history_of_keys_and_ranges() -> None:
     history = WriteHistory()
+    one, other = Someone(), Someone()
     history.record([b"a"], [])
-    first = history.begin()
+    first = history.begin(one)
     assert not history.key_is_written(b"a", first)
     history.record([b"a"], [(b"m", b"p")])
-    second = history.begin()
+    second = history.begin(other)
     assert history.key_is_written(b"a", first)
     assert not history.key_is_written(b"a", second)
     assert history.key_is_written(b"m", first)
@@ -203,8 +208,8 @@ def test_history_of_keys_and_ranges() -> None:
     history.record([b"z"], [])
     assert not history.range_is_written(b"a", b"z", second)
     assert history.open_transactions == 2
-    history.end(first)
-    history.end(second)
+    history.end(one)
+    history.end(other)
     assert history.open_transactions == 0
     # With nobody to remember it for, nothing is remembered.
     history.record([b"a"] * 100, [])
@@ -213,12 +218,29 @@ def test_history_of_keys_and_ranges() -> None:
 
 def test_history_is_bounded() -> None:
     history = WriteHistory(keys_max=10)
-    old = history.begin()
+    one, other = Someone(), Someone()
+    old = history.begin(one)
     for number in range(11):
         history.record([b"%d" % number], [])
     assert history.key_is_written(b"never written", old)
     assert history.range_is_written(b"x", b"y", old)
     assert len(history._keys) <= 10
-    young = history.begin()
+    young = history.begin(other)
     assert not history.key_is_written(b"5", young)
     assert not history.range_is_written(b"", b"z", young)
+
+
+def test_history_forgets_whom_nobody_holds() -> None:
+    """The program was interrupted before the end of its transaction."""
+    history, someone = WriteHistory(), Someone()
+    since = history.begin(someone)
+    history.record([b"a"], [])
+    assert history.key_is_written(b"a", since)
+    del someone
+    assert history.open_transactions == 0
+    history.end(other := Someone())
+    assert not history._keys
+    history.begin(other)
+    history.end(other)
+    history.end(other)
+    assert history.open_transactions == 0
