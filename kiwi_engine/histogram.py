@@ -5,6 +5,9 @@ One thread writes each object; others may read at any time and see values of som
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Self
+
 _BUCKETS = 40
 
 
@@ -47,6 +50,21 @@ class Histogram:
     def counts(self) -> list[int]:
         """The counts of all buckets."""
         return list(self._buckets)
+
+    def state(self) -> list[int]:
+        """What `of` makes a histogram of."""
+        return [self.total_us, self.maximum_us, *self._buckets]
+
+    @classmethod
+    def of(cls, states: Iterable[list[int]]) -> Self:
+        """All that several histograms have counted."""
+        merged = cls()
+        for total_us, maximum_us, *buckets in states:
+            merged.total_us += total_us
+            merged.maximum_us = max(merged.maximum_us, maximum_us)
+            merged.count += sum(buckets)
+            merged._buckets = [a + b for a, b in zip(merged._buckets, buckets, strict=True)]
+        return merged
 
     def facts(self, name: str) -> dict[str, int]:
         """Fields for INFO, each beginning with `name`."""

@@ -40,11 +40,12 @@ class Flushed(msgspec.Struct, array_like=True, tag=3, gc=False):
 
 
 class Monitored(msgspec.Struct, array_like=True, tag=4, gc=False):
-    """A script called a command."""
+    """A script of the connection `source` called a command."""
 
     wall_us: int
     db: int
     words: list[bytes]
+    source: int
 
 
 class WatchBroken(msgspec.Struct, array_like=True, tag=5, gc=False):
@@ -105,6 +106,12 @@ class ScriptIsSlow(msgspec.Struct, array_like=True, tag=10, gc=False):
     is_slow: bool
 
 
+class StorageBegan(msgspec.Struct, array_like=True, tag=11, gc=False):
+    """The first that one of several network processes hears; `identity` is of one process only."""
+
+    identity: int
+
+
 Event = (
     Published
     | Invalidated
@@ -116,6 +123,7 @@ Event = (
     | SlowCommand
     | Spike
     | ScriptIsSlow
+    | StorageBegan
 )
 
 encode_event = msgspec.msgpack.Encoder().encode

@@ -14,7 +14,7 @@ to be sent anew (`channel.returned_runs`).
 from __future__ import annotations
 
 import struct
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 
@@ -103,15 +103,22 @@ class Request(msgspec.Struct, array_like=True, gc=False):
     queries: list[Query]
     gone: list[int] = []
     urgent: list[Query] = []
+    # See `ReceivedRequest`: nobody tells this of itself.
+    ended: ClassVar[tuple[int, ...]] = ()
 
 
 class ReceivedRequest(msgspec.Struct, array_like=True, gc=False):
-    """A request as the storage runtime gets it."""
+    """A request as the storage runtime gets it.
+
+    `ended` does not travel: who reads the channels notes there, behind all that they have sent, the
+    numbers of network processes that have ended.
+    """
 
     runs: list[ReceivedRun]
     queries: list[Query]
     gone: list[int] = []
     urgent: list[Query] = []
+    ended: tuple[int, ...] = ()
 
 
 class Reply(msgspec.Struct, array_like=True, gc=False):

@@ -83,12 +83,17 @@ class ChannelStatistics:
             "runs_returned": self.returned,
             "backpressure_events": self.backpressure_events,
             "backpressure_ms": self.backpressure_ns // 1_000_000,
-            **_times("queue", self.in_queue),
-            **_times("storage", self.in_storage),
+            **time_fields("queue", self.in_queue),
+            **time_fields("storage", self.in_storage),
         }
 
+    def times(self) -> dict[str, list[int]]:
+        """The states of the histograms that the fields of `facts` come from, by their names."""
+        return {"queue": self.in_queue.state(), "storage": self.in_storage.state()}
 
-def _times(name: str, times: Histogram) -> dict[str, int]:
+
+def time_fields(name: str, times: Histogram) -> dict[str, int]:
+    """Fields of INFO, each beginning with `name`."""
     average = times.total_us // times.count if times.count else 0
     return {
         f"{name}_us_avg": average,

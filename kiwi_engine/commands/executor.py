@@ -24,7 +24,7 @@ from kiwi_engine.commands.misses import tell_misses
 from kiwi_engine.commands.monitored import is_shown
 from kiwi_engine.commands.nested import NESTED
 from kiwi_engine.commands.permissions import NoPermissions, Permissions
-from kiwi_engine.commands.publishing import SubscriberCounts
+from kiwi_engine.commands.publishing import AllSubscribers
 from kiwi_engine.commands.registry import lookup, spelled
 from kiwi_engine.commands.resolve import find_row
 from kiwi_engine.commands.scripting.engine import VERSIONS, Scripts
@@ -82,7 +82,7 @@ class Executor:
         self.watched = WatchedKeys(keyspace)
         # Keys that others wait for and that have changed; see `execute`.
         self.ready: Mapping[tuple[int, bytes], None] = {}
-        self.subscribers = SubscriberCounts()
+        self.subscribers = AllSubscribers()
         self.tracker = Tracker()
         # Somebody wants to see what scripts call (MONITOR).
         self.is_monitored = False
@@ -305,7 +305,7 @@ class Executor:
         if self.tracker.reader:
             self.tracker.read(words)
         if self.is_monitored and in_script and is_shown(words):
-            self.emit(Monitored(wall_us(), context.db.index, words))
+            self.emit(Monitored(wall_us(), context.db.index, words, context.source))
 
     def account(self) -> None:
         """Book the time since the last change of command; call it when a row of runs is done."""

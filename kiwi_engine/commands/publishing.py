@@ -87,6 +87,27 @@ class SubscriberCounts:
         return self._channels.get(channel, 0) + sum(count for _, count in matching)
 
 
+class AllSubscribers:
+    """The counts of all network processes; each tells those of its own connections."""
+
+    __slots__ = ("_counts",)
+
+    def __init__(self) -> None:
+        self._counts: dict[int, SubscriberCounts] = {}
+
+    def change(self, process: int, counts: Mapping[str, Mapping[bytes, int]]) -> None:
+        """Take over counts of a process that have changed; they are absolute numbers."""
+        self._counts.setdefault(process, SubscriberCounts()).change(counts)
+
+    def forget(self, process: int) -> None:
+        """A process has ended, and its connections with it."""
+        self._counts.pop(process, None)
+
+    def receivers(self, channel: bytes, is_sharded: bool = False) -> int:
+        """How often a message to `channel` is delivered."""
+        return sum(each.receivers(channel, is_sharded) for each in self._counts.values())
+
+
 def _overwrite(counts: dict[bytes, int], changed: Mapping[bytes, int]) -> None:
     for name, count in changed.items():
         if count:

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 import pytest
 
 from kiwi_engine.channel.frames import LENGTH, Query, Request, Run, encode_frame
-from kiwi_engine.server.storage.inbox import Inbox
+from kiwi_engine.server.storage.inbox import SoleInbox
+from kiwi_engine.server.storage.incoming import Incoming
 
 
 class Pair:
@@ -20,7 +21,8 @@ class Pair:
         self.far = far
         # Microseconds: a wait that nothing ends does not hold a test up.
         near.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", 0, 1000))
-        self.inbox = Inbox(near)
+        self.incoming = Incoming(near)
+        self.inbox = SoleInbox(self.incoming)
         self.answered: list[int] = []
         self.inbox.on_urgent = lambda queries: self.answered.extend(each.id for each in queries)
 
@@ -110,7 +112,7 @@ def test_the_end_is_seen_between_two_requests(pair: Pair) -> None:
 def test_the_first_frame_is_no_request(pair: Pair) -> None:
     pair.far.sendall(LENGTH.pack(8) + b"settings")
     pair.send(1)
-    assert pair.inbox.first_frame() == b"settings"
+    assert pair.incoming.first_frame() == b"settings"
     pair.send(2)
     assert pair.inbox.wait() == 2
 
@@ -119,4 +121,4 @@ def test_a_peer_that_goes_at_once() -> None:
     with new_pair() as made:
         made.far.close()
         with pytest.raises(EOFError):
-            made.inbox.first_frame()
+            made.incoming.first_frame()

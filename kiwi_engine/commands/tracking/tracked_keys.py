@@ -46,6 +46,10 @@ class TrackedKeys:
         """How many keys are remembered."""
         return len(self._readers)
 
+    def sources(self) -> list[int]:
+        """The connections that have read keys and have not ended."""
+        return list(self._known)
+
     def remember(self, source: int, keys: Iterable[bytes]) -> None:
         """`source` has read `keys`. `excess` is to be called next."""
         readers = self._readers

@@ -32,6 +32,10 @@ class WatchedKeys:
         """How many keys are watched."""
         return len(self._watchers)
 
+    def sources(self) -> set[int]:
+        """The connections that it has to forget some day."""
+        return self.broken.union(self._watched)
+
     def watch(self, source: int, db: int, keys: Iterable[bytes], now_ms: int) -> None:
         """`source` watches `keys` as they are now."""
         database = self._keyspace.database(db)

@@ -28,7 +28,8 @@ _NOTHING: Final = b""
 
 
 class BlockedExecution:
-    """Owned by `RunExecution`. `on_waiting` is told when the first run waits, and when none does.
+    """Owned by `RunExecution`. `on_waiting` is told when the first run waits, and when none does,
+    `on_answer` which of those that waited is answered with the group.
 
     `execute` and `serve` need an open group.
     """
@@ -40,7 +41,9 @@ class BlockedExecution:
         self.runs = BlockedRuns()
         executor.ready = self.runs.ready
         self.on_waiting: Callable[[], None] = lambda: None
-        self._is_finishing = False
+        self.on_answer: Callable[[int], None] = lambda run: None
+        # Whether a connection belongs to a network process that stops.
+        self._is_stopping: Callable[[int], bool] = lambda source: False
 
     def execute(
         self, run: Run | ReceivedRun | DeferredRun, words: list[bytes], now_ms: int
@@ -58,7 +61,7 @@ class BlockedExecution:
                 run.arrived_ns,
             )
         except WouldBlock as wait:
-            if self._is_finishing:
+            if self._is_stopping(run.source):
                 self._engine.answer(run.id, _NOTHING, 1)
                 return
             blocked = blocked_run(
@@ -114,6 +117,7 @@ class BlockedExecution:
 
     def _answer(self, run: BlockedRun, encoded: bytes) -> None:
         self.runs.remove(run)
+        self.on_answer(run.id)
         self._engine.answer(run.id, encoded, 1)
         if not self.runs:
             self.on_waiting()
@@ -152,12 +156,13 @@ class BlockedExecution:
         if not self.runs:
             self.on_waiting()
 
-    def finish(self) -> None:
-        """Answer all of them with nothing; from now on nobody waits."""
-        self._is_finishing = True
-        if not self.runs:
+    def finish(self, is_stopping: Callable[[int], bool]) -> None:
+        """Answer those connections with nothing; from now on none of them waits."""
+        self._is_stopping = is_stopping
+        stopping = [run for run in self.runs.all() if is_stopping(run.source)]
+        if not stopping:
             return
         self._engine.begin()
-        for run in self.runs.all():
+        for run in stopping:
             self._answer(run, _NOTHING)
         self._engine.end()

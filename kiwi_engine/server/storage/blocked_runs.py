@@ -158,6 +158,10 @@ class BlockedRuns:
         """The run of a connection that waits, if one does."""
         return self._by_source.get(source)
 
+    def sources(self) -> list[int]:
+        """The connections that wait."""
+        return list(self._by_source)
+
     def all(self) -> list[BlockedRun]:
         """Those that wait, in the order of their arrival."""
         return list(self._by_source.values())

@@ -52,6 +52,10 @@ class DeferredRuns:
         """How many connections wait."""
         return len(self._queues)
 
+    def sources(self) -> list[int]:
+        """The connections that wait."""
+        return list(self._queues)
+
     def holds(self, source: int) -> bool:
         """Whether an earlier run of this connection waits."""
         return source in self._queues

@@ -10,40 +10,53 @@ from __future__ import annotations
 import socket
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
-from kiwi_engine.channel.frame_buffer import FrameBuffer
-from kiwi_engine.channel.frames import Query, ReceivedRequest, decode_request
+from kiwi_engine.channel.frames import Query, ReceivedRequest
+from kiwi_engine.server.storage.incoming import Incoming
 
 
-class Inbox:
-    """Owned by the executing thread. `on_urgent` answers queries at once."""
+class Inbox(Protocol):
+    """Owned by the executing thread. `on_urgent` answers queries at once.
 
-    def __init__(self, channel: socket.socket) -> None:
-        self._channel = channel
-        self._buffer = FrameBuffer()
-        self._requests: deque[ReceivedRequest] = deque()
-        self._has_ended = False
-        self.on_urgent: Callable[[list[Query]], None] = lambda queries: None
+    `is_silent`: the supervisor's own network process has said nothing during the last `wait`.
+    """
 
-    def first_frame(self) -> bytes:
-        """The body of the first frame, which is no request; `EOFError` if there is none."""
-        while True:
-            if not self._receive():
-                raise EOFError("the supervisor went away before it sent the settings")
-            for body in self._buffer.frames():
-                return bytes(body)
+    on_urgent: Callable[[list[Query]], None]
+    is_silent: bool
 
     def wait(self) -> int | None:
-        """Wait until something arrives, or the receive timeout of the channel has passed.
+        """Wait until something arrives, but not for long.
 
         Returns how many requests are there; None: the channel has ended, and all are handled.
         """
+
+    def take(self) -> ReceivedRequest | None:
+        """The request that came first; None if there is none."""
+
+    def take_all(self) -> list[ReceivedRequest] | None:
+        """All that has arrived, without waiting; None: the channel has ended, and all is taken."""
+
+
+class SoleInbox:
+    """An `Inbox` with one channel, which has a receive timeout: a wait is one system call."""
+
+    def __init__(self, incoming: Incoming) -> None:
+        self._incoming = incoming
+        self._requests: deque[ReceivedRequest] = deque()
+        self._has_ended = False
+        self.is_silent = False
+        self.on_urgent: Callable[[list[Query]], None] = lambda queries: None
+
+    def wait(self) -> int | None:
+        self.is_silent = False
         if self._requests:
             self.look()
         elif not self._has_ended:
             try:
                 self._take_in()
             except BlockingIOError:
+                self.is_silent = True
                 return 0
         return len(self._requests) if self._requests or not self._has_ended else None
 
@@ -56,33 +69,19 @@ class Inbox:
             pass
 
     def take(self) -> ReceivedRequest | None:
-        """The request that came first; None if there is none."""
         return self._requests.popleft() if self._requests else None
 
     def take_all(self) -> list[ReceivedRequest] | None:
-        """All that has arrived, without waiting; None: the channel has ended, and all is taken."""
         self.look()
         taken = list(self._requests)
         self._requests.clear()
         return None if self._has_ended and not taken else taken
 
     def _take_in(self, flags: int = 0) -> None:
-        if not self._receive(flags):
+        if not self._incoming.receive(flags):
             self._has_ended = True
-        for body in self._buffer.frames():
-            # A copy, since runs are decoded from it one by one.
-            request = decode_request(bytes(body))
+        for request in self._incoming.requests():
             if request.urgent:
                 self.on_urgent(request.urgent)
             if request.runs or request.queries or request.gone:
                 self._requests.append(request)
-
-    def _receive(self, flags: int = 0) -> bool:
-        """Receive what there is room for; False at the end of the channel."""
-        with self._buffer.writable() as view:
-            try:
-                count = self._channel.recv_into(view, 0, flags)
-            except ConnectionError:
-                return False
-        self._buffer.wrote(count)
-        return count > 0

@@ -23,7 +23,7 @@ _BY_EVENT: Final = "E"
 
 _GROUP_DESTROYED: Final = b"xgroup-destroy"
 
-Role = Literal["watched", "ready"]
+Role = Literal["watched", "ready", "early"]
 
 
 class Listener(Protocol):
@@ -40,9 +40,9 @@ class StorageObserver:
     """The observer of a keyspace, as long as it has listeners or something to publish.
 
     `emit` takes the messages. Listeners: `watched` breaks transactions, `ready` wakes those who
-    wait for a key. The last one also hears of a group of a stream that has gone, which leaves the
-    value as it was: who waits for it has an error coming. The tracker invalidates what clients have
-    cached.
+    wait for a key, `early` remembers what was changed first. `ready` also hears of a group of a
+    stream that has gone, which leaves the value as it was: who waits for it has an error coming.
+    The tracker invalidates what clients have cached.
     """
 
     def __init__(self, keyspace: Keyspace, emit: Callable[[Event], None]) -> None:

@@ -11,7 +11,7 @@ sent behind it, is returned until it is sent again (`channel.returned_runs`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -141,6 +141,18 @@ class RunExecution:
         self._executor.watched.forget(source)
         self._executor.tracker.keys.forget(source)
 
+    def forget_all(self, is_gone: Callable[[int], bool]) -> None:
+        """All of these connections have ended at once, behind their last commands."""
+        known = self._returning.union(
+            self.blocked.runs.sources(),
+            self.deferred.sources(),
+            self._executor.watched.sources(),
+            self._executor.tracker.keys.sources(),
+        )
+        for source in filter(is_gone, known):
+            self.forget(source)
+            self.forget_keys(source)
+
     def cycle(self) -> None:
         """To be called some times a second."""
         if self.hot_keys.maintain():
@@ -150,10 +162,11 @@ class RunExecution:
         self.refused = self.hot_keys.rejected = 0
         self.deferred.reset_statistics()
 
-    def finish(self) -> None:
+    def finish(self, is_stopping: Callable[[int], bool]) -> None:
         """Execute all that waits, whatever holds writers back, and defer nothing from now on.
 
-        For an orderly stop: what was accepted is answered.
+        For an orderly stop: what was accepted is answered. Connections that are `is_stopping` wait
+        for no other clients any more.
         """
         self._is_finishing = True
         if self.deferred:
@@ -163,7 +176,7 @@ class RunExecution:
                 self._execute_one(run)
             self._executor.account()
             self._engine.end()
-        self.blocked.finish()
+        self.blocked.finish(is_stopping)
 
     def _execute_sparingly(self, runs: Iterable[Run | ReceivedRun]) -> None:
         self.begin()

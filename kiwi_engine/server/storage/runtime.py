@@ -14,6 +14,7 @@ import msgspec
 
 from kiwi_engine.channel.events import EVENT_RUN, Event, encode_event
 from kiwi_engine.channel.frames import Query, ReceivedRequest, Request
+from kiwi_engine.channel.numbering import owner_of
 from kiwi_engine.clock import monotonic_ns, wall_ms
 from kiwi_engine.commands.executor import Executor
 from kiwi_engine.commit.group import PendingReply
@@ -26,12 +27,15 @@ from kiwi_engine.keyspace.keyspace import Keyspace
 from kiwi_engine.resp import reply
 from kiwi_engine.server.memory_release import release_memory
 from kiwi_engine.server.storage.backup_service import BackupService
+from kiwi_engine.server.storage.early_changes import EarlyChanges
 from kiwi_engine.server.storage.facts import storage_facts
 from kiwi_engine.server.storage.latency_spikes import StorageSpikes
 from kiwi_engine.server.storage.network_silence import NetworkSilence
+from kiwi_engine.server.storage.network_wishes import NetworkWishes
 from kiwi_engine.server.storage.observer import StorageObserver
 from kiwi_engine.server.storage.run_execution import RunExecution
 from kiwi_engine.server.storage.script_watch import ScriptWatch
+from kiwi_engine.server.storage.sending_order import SendingOrder
 from kiwi_engine.server.storage.users import StorageUsers
 from kiwi_engine.server.storage.watch_listener import WatchListener
 
@@ -81,6 +85,14 @@ class StorageRuntime:
         )
         self.script_watch.configure(settings)
         self.backup_service = BackupService(self.engine, lambda: self._settings)
+        self._process_count = settings.network_threads
+        self._stopping: set[int] = set()
+        self._order = SendingOrder()
+        self._early = EarlyChanges(lambda: self.observer.set_listener("early", None))
+        if self._process_count > 1:
+            self.observer.set_listener("early", self._early)
+            self.runs.blocked.on_answer = self._order.served
+        self._wishes = wishes = NetworkWishes(self.executor)
         # Kept by whoever reads the channel, where there is one.
         self.network_silence = NetworkSilence()
         self._next_cycle_ns = monotonic_ns()
@@ -89,7 +101,6 @@ class StorageRuntime:
             "stats": self._stats,
             "config_set": self._config_set,
             "reset_statistics": self._reset_statistics,
-            "finish_runs": lambda parameters: self.runs.finish(),
             "collect": self._collect,
             "save": self.backup_service.save,
             "save_facts": lambda parameters: self.backup_service.save_facts(),
@@ -103,9 +114,13 @@ class StorageRuntime:
             "unblock": self._unblock,
             "durability": self._durability,
             "acl_users": self.users.change,
-            "subscribers": self.executor.subscribers.change,
-            "tracking": lambda parameters: tracker.follow(**parameters),
-            "monitor_scripts": self._monitor_scripts,
+        }
+        # Each network process asks them for itself; they are told its number.
+        self._queries_of_process: dict[str, Callable[[int, dict[str, Any]], Any]] = {
+            "subscribers": wishes.subscribers,
+            "tracking": wishes.tracking,
+            "monitor_scripts": wishes.monitor_scripts,
+            "finish_runs": lambda process, parameters: self._finish_runs(process),
         }
 
     def handle(self, request: Request | ReceivedRequest) -> None:
@@ -135,6 +150,17 @@ class StorageRuntime:
             self.runs.forget_keys(source)
         if request.queries:
             self.answer(request.queries)
+        for process in request.ended:
+            self._forget_process(process)
+
+    def _forget_process(self, process: int) -> None:
+        """A network process has ended, and its connections with it."""
+        self._wishes.forget(process)
+        self._stopping.discard(process)
+        self.runs.forget_all(lambda source: self._owner(source) == process)
+
+    def _owner(self, identity: int) -> int:
+        return owner_of(identity, self._process_count)
 
     def tick(self) -> None:
         """To be called at least every few milliseconds, whether or not there are requests."""
@@ -151,12 +177,12 @@ class StorageRuntime:
 
     def close(self) -> None:
         """Commit, sync and drain everything accepted; release the directory."""
-        self.runs.finish()
+        self.runs.finish(lambda source: True)
         self.engine.close()
 
     def leave(self) -> None:
         """Commit and sync everything accepted, for a process that ends right now."""
-        self.runs.finish()
+        self.runs.finish(lambda source: True)
         self.engine.leave()
 
     def _background_cycle(self) -> None:
@@ -185,12 +211,18 @@ class StorageRuntime:
 
     def _deliver(self, replies: list[PendingReply], error: ReplyError | None) -> None:
         if error is None:
-            self._send([(run, blob) for run, blob, _ in replies], [])
+            self._send_in_order([(run, blob) for run, blob, _ in replies])
             return
         line = reply.error(error.text)
         # Events tell of what has not happened.
         failed = [(abs(run), line * count) for run, _, count in replies if run != EVENT_RUN]
         self._send(failed, [])
+
+    def _send_in_order(self, replies: list[tuple[int, bytes]]) -> None:
+        if self._process_count > 1:
+            first, replies = self._order.split(replies)
+            self._send(first, [])
+        self._send(replies, [])
 
     def _emit(self, event: Event) -> None:
         """Tell the network runtime, once what has been done so far is durable."""
@@ -202,13 +234,19 @@ class StorageRuntime:
     # ---- queries of the network runtime
 
     def _answer(self, query: Query) -> Answer:
-        method = self._queries.get(query.method)
-        if method is None:
-            return query.id, f"no query is called {query.method}", None
         try:
-            return query.id, "", method(query.parameters)
+            if (of_process := self._queries_of_process.get(query.method)) is not None:
+                return query.id, "", of_process(self._owner(query.id), query.parameters)
+            if (method := self._queries.get(query.method)) is not None:
+                return query.id, "", method(query.parameters)
         except KiwiError as error:
             return query.id, str(error), None
+        return query.id, f"no query is called {query.method}", None
+
+    def _finish_runs(self, process: int) -> None:
+        """A network process stops; usually all of them do, but not in the same moment."""
+        self._stopping.add(process)
+        self.runs.finish(lambda source: self._owner(source) in self._stopping)
 
     def _stats(self, parameters: dict[str, Any]) -> dict[str, dict[str, Any]]:
         return storage_facts(self)
@@ -230,15 +268,13 @@ class StorageRuntime:
         for name in limits.__struct_fields__:
             setattr(limits, name, getattr(self._settings, name))
 
-    def _monitor_scripts(self, parameters: dict[str, Any]) -> None:
-        """`wanted`: somebody monitors, so tell what scripts call."""
-        self.executor.is_monitored = parameters["wanted"]
-
     def _rewatch(self, parameters: dict[str, Any]) -> None:
         """`keys`: (source, database, key) watched before a restart; `broken`: sources."""
         watched = self.executor.watched
         for source, db, key in parameters["keys"]:
             watched.rewatch(source, db, key, wall_ms())
+            if self._process_count > 1 and self._early.may_include(db, key):
+                watched.broken.add(source)
         watched.broken.update(parameters["broken"])
 
     def _unwatch(self, parameters: dict[str, Any]) -> None:

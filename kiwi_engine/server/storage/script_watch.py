@@ -99,7 +99,7 @@ class ScriptWatch:
 
     def _take(self, request: ReceivedRequest) -> None:
         """Answer what can be answered; keep the rest."""
-        kept = ReceivedRequest([], [], request.gone)
+        kept = ReceivedRequest([], [], request.gone, [], request.ended)
         for received in request.runs:
             answer = self._answer_run(received)
             if answer is None:
@@ -111,7 +111,7 @@ class ScriptWatch:
                 self._send([], [self._answer(query)])
             else:
                 kept.queries.append(query)
-        if kept.runs or kept.queries or kept.gone:
+        if kept.runs or kept.queries or kept.gone or kept.ended:
             self._later.append(kept)
 
     def _answer_run(self, run: ReceivedRun) -> bytes | None:
