@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Sequence
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -25,6 +25,17 @@ class Where(Enum):
     CLIENT = "toplevel"
     TRANSACTION = "multi"
     SCRIPT = "lua"
+
+
+class LoggedDenial(NamedTuple):
+    """What was denied at `at_ms` of the wall clock; `client` is a line of CLIENT LIST."""
+
+    reason: Reason
+    where: Where
+    subject: bytes
+    user: bytes
+    client: bytes
+    at_ms: int
 
 
 class Entry(msgspec.Struct):
@@ -56,17 +67,9 @@ class DenialLog:
         self._next_number = 0
         self.counts: Counter[Reason] = Counter()
 
-    def add(
-        self,
-        reason: Reason,
-        where: Where,
-        subject: bytes,
-        user: bytes,
-        client: bytes,
-        now_ms: int,
-        entries_max: int,
-    ) -> None:
-        """Something was denied; no more than `entries_max` entries are kept."""
+    def add(self, denial: LoggedDenial, entries_max: int) -> None:
+        """No more than `entries_max` entries are kept."""
+        reason, where, subject, user, client, now_ms = denial
         self.counts[reason] += 1
         entry = Entry(self._next_number, reason, where, subject, user, client, now_ms, now_ms)
         known = self._like(entry)

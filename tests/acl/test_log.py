@@ -6,7 +6,7 @@ from typing import Any
 
 import hiredis
 
-from kiwi_engine.acl.log import DenialLog, Where, entry_reply
+from kiwi_engine.acl.log import DenialLog, LoggedDenial, Where, entry_reply
 from kiwi_engine.acl.permission import Reason
 
 
@@ -16,9 +16,10 @@ def add(log: DenialLog, subject: bytes, now_ms: int, **other: Any) -> None:
         "where": Where.CLIENT,
         "user": b"u",
         "client": b"id=%d" % now_ms,
-        "entries_max": 128,
+        **other,
     }
-    log.add(subject=subject, now_ms=now_ms, **{**fields, **other})
+    entries_max = fields.pop("entries_max", 128)
+    log.add(LoggedDenial(subject=subject, at_ms=now_ms, **fields), entries_max)
 
 
 def subjects(log: DenialLog) -> list[tuple[bytes, int]]:

@@ -69,6 +69,8 @@ def test_too_few_descriptors_mean_fewer_clients(
     assert "maxclients is 4032 instead of 10000" in caplog.text
     single = fit_to_descriptors(settings(maxclients=10_000, runtime_mode="single"))
     assert single.maxclients == 4096 - 64 - 1100
+    several = fit_to_descriptors(settings(maxclients=10_000, network_threads=5))
+    assert several.maxclients == 4096 - 64 - 4 * 8
 
 
 def test_without_room_for_anybody_it_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:

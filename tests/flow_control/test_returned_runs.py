@@ -6,6 +6,7 @@ import os
 import random
 import signal
 from collections.abc import Sequence
+from time import sleep
 from typing import Any, Final
 
 import pytest
@@ -70,6 +71,17 @@ def test_the_beginning_of_a_run_waits_for_earlier_replies() -> None:
     first.complete(b"A")
     second.complete(b"C")
     assert bench.written == [b"A", b"BC"]
+
+
+def test_a_run_that_begins_twice_keeps_its_order() -> None:
+    """What waited behind an earlier reply is in front of what came when that had left."""
+    bench = Bench()
+    first, second = bench.slot(), bench.slot(b"b", b"c", b"d")
+    second.return_rest(1, b"B")
+    first.complete(b"A")
+    second.return_rest(1, b"C")
+    second.complete(b"D")
+    assert b"".join(bench.written) == b"ABCD"
 
 
 def test_a_silent_run_stays_silent() -> None:
@@ -180,6 +192,30 @@ def test_a_bound_on_replies_changes_no_reply(server: ServerProcess, block: int) 
 def returns(server: ServerProcess) -> int:
     with server.client() as client:
         return int(client.info("channel")["runs_returned"])
+
+
+# Keeps the storage runtime busy for a while; to a script time stands still.
+BUSY: Final = "local sum = 0 for step = 1, ARGV[1] do sum = sum + step end return 'done'"
+
+
+def test_a_returned_run_is_sent_again_when_all_behind_it_is_lost(server: ServerProcess) -> None:
+    """Its client reads, but no reply can leave by which it would be noticed."""
+    with server.client(20) as control, server.client(20) as client, server.client(20) as other:
+        assert control.command("CONFIG", "SET", "channel-reply-bytes", 1000) == b"OK"
+        assert control.command("FLUSHALL") == b"OK"
+        assert client.command("SET", "large", b"x" * 2000) == b"OK"
+        dead = int(control.info("server")["storage_process_id"])
+        first = [("EVAL", BUSY, 0, 40_000_000), ("GET", "large"), ("GET", "large")]
+        client.send(b"".join(encode(*command) for command in first))
+        sleep(0.1)
+        other.send(encode("EVAL", BUSY, 0, 2_000_000_000))
+        sleep(0.05)
+        client.send(encode("RPUSH", "list", 1))
+        assert [client.reply(), client.reply()] == [b"done", b"x" * 2000]
+        os.kill(dead, signal.SIGKILL)
+        assert client.reply() == b"x" * 2000
+        assert str(client.reply()).startswith("UNKNOWN outcome")
+        assert str(other.reply()).startswith("UNKNOWN outcome")
 
 
 @pytest.mark.parametrize("seed", range(3))

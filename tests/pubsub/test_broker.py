@@ -67,7 +67,7 @@ def test_the_publisher_gets_its_message_behind_its_reply() -> None:
     bench = Bench()
     publisher = bench.session(resp3=True)
     bench.broker.subscribe(publisher, Kind.CHANNEL, [b"x"])
-    assert bench.broker.publish(b"x", b"hi", publisher=publisher) == 1
+    assert bench.broker.publish(b"x", b"hi", publisher=publisher.id) == 1
     assert (bench.sent, bench.behind) == ([], [(1, b">" + MESSAGE[1:])])
 
 

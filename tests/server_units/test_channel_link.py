@@ -12,8 +12,8 @@ import uvloop
 
 from kiwi_engine.channel.frame_buffer import FrameBuffer
 from kiwi_engine.channel.frames import Request, Run, decode_request
-from kiwi_engine.server.lifecycle.storage_link import ProcessLink
 from kiwi_engine.server.network.lost_runs import READ_TOO_LATE, UNKNOWN_OUTCOME
+from kiwi_engine.server.network.storage_client.process_link import ProcessLink
 from tests.server_units.test_blocked_slots import BLPOP, PUSH, Waiter, restart, waiting_bench
 from tests.server_units.test_storage_client import GET, SECOND_NS, SET, Bench, run
 

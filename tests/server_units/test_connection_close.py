@@ -87,6 +87,7 @@ class Bench:
         runtime = SimpleNamespace(
             storage=self.storage,
             statistics=self.statistics,
+            spanning=None,
             config=SimpleNamespace(settings=Settings()),
             admit=lambda connection, transport: session,
             limits=lambda session: Limits(1 << 20, command_bytes_max),

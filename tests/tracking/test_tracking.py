@@ -10,6 +10,7 @@ import pytest
 
 from kiwi_engine.channel.events import Flushed, Invalidated
 from kiwi_engine.channel.frames import RunFlags
+from kiwi_engine.server.network.peers.peers import Alone
 from kiwi_engine.server.network.session import Session
 from kiwi_engine.server.network.tracking.mode import TrackingOptions
 from kiwi_engine.server.network.tracking.tracking import Tracking
@@ -30,7 +31,9 @@ class World:
         self.pushed: list[tuple[int, bytes]] = []
         self.waiting: dict[int, list[Callable[[], None]]] = {}
         self.told: list[dict[str, Any]] = []
-        self.tracking = Tracking(self, lambda method, parameters: self.told.append(parameters))
+        self.tracking = Tracking(
+            self, lambda method, parameters: self.told.append(parameters), Alone()
+        )
 
     def connect(self, options: TrackingOptions | None = None, *, resp3: bool = True) -> Session:
         number = len(self.sessions) + 1

@@ -14,6 +14,7 @@ from kiwi_engine.server.network.transport.addresses import (
     Address,
     addresses_of,
     change,
+    clash,
     endpoint,
     listener_lines,
 )
@@ -98,3 +99,22 @@ def test_lines_of_info() -> None:
         "listener2": "name=tls,bind=*,bind=-::*,port=2",
     }
     assert listener_lines([]) == {}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        (Address("tcp", "127.0.0.1", 1), Address("tls", "127.0.0.1", 1), True),
+        (Address("tcp", "127.0.0.1", 1), Address("tcp", "*", 1), True),
+        (Address("tcp", "*", 1), Address("tls", "-*", 1), True),
+        (Address("tcp", "::*", 1), Address("tls", "::1", 1), True),
+        (Address("tcp", "127.0.0.1", 1), Address("tcp", "127.0.0.1", 2), False),
+        (Address("tcp", "127.0.0.1", 1), Address("tcp", "127.0.0.2", 1), False),
+        (Address("tcp", "*", 1), Address("tcp", "::*", 1), False),
+        (Address("unix", "/a"), Address("unix", "/a"), False),
+    ],
+)
+def test_one_process_listens_only_once_on_a_place(
+    one: Address, other: Address, expected: bool
+) -> None:
+    assert clash(one, other) == clash(other, one) == expected

@@ -11,6 +11,8 @@ class Fake:
 
 def test_each_has_one_outcome() -> None:
     handshakes = Handshakes(lambda: True, lambda: 250)
+    left_behind: list[int] = []
+    handshakes.on_failure = lambda: left_behind.append(len(handshakes))
     assert handshakes.timeout_s == 0.25
     done, failed, slow, open_ = Fake(), Fake(), Fake(), Fake()
     assert all(handshakes.begin(each) for each in (done, failed, slow, open_))
@@ -21,6 +23,7 @@ def test_each_has_one_outcome() -> None:
     assert not handshakes.fail(failed)
     assert handshakes.fail(slow, timed_out=True)
     assert list(handshakes) == [open_]
+    assert left_behind == [2, 1], "told of each that failed, when its place is free"
     assert handshakes.facts() == {
         "tls_handshakes": 1,
         "tls_handshakes_in_progress": 1,

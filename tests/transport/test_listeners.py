@@ -228,7 +228,7 @@ def test_an_address_that_somebody_else_took_meanwhile(
         port, taken = ports(2)
         async with Server(port=port, bind=("127.0.0.1",)) as server:
 
-            def refuse(address: Address, unix_mode: int) -> socket.socket:
+            def refuse(address: Address, unix_mode: int, *, shares: bool) -> socket.socket:
                 raise OSError(errno.EADDRINUSE, f"{address}: Address already in use")
 
             monkeypatch.setattr(listeners, "take", refuse)

@@ -12,6 +12,7 @@ from kiwi_engine.config.live import LiveConfig
 from kiwi_engine.config.settings import Settings
 from kiwi_engine.errors import ReplyError
 from kiwi_engine.server.network.access_control import AccessControl
+from kiwi_engine.server.network.client_counts import ClientCounts
 from kiwi_engine.server.network.runtime import NetworkRuntime
 from kiwi_engine.server.network.session import Session
 from kiwi_engine.server.network.statistics import NetworkStatistics
@@ -30,7 +31,7 @@ class Bench:
             acl=AccessControl(self.config),
             statistics=NetworkStatistics(),
             _clients_count=0,
-            _next_session_id=1,
+            counts=ClientCounts.alone(),
             _connections={},
         )
 
@@ -78,3 +79,4 @@ def test_handshakes_count_as_clients() -> None:
     bench.runtime._clients_count = 2
     assert refusal(bench.admit(("127.0.0.1", 1), socket.AF_INET)) == TOO_MANY
     assert bench.counts == (0, 1)
+    assert bench.runtime.counts.total() == 2, "the one that was turned away does not count"

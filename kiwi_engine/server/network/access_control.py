@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
-from kiwi_engine.acl.log import DenialLog
+from kiwi_engine.acl.log import DenialLog, LoggedDenial
 from kiwi_engine.acl.user import User
 from kiwi_engine.acl.users import Users
 from kiwi_engine.config.live import LiveConfig
@@ -38,6 +38,8 @@ class AccessControl:
         self._config = config
         self._listeners: list[Listener] = []
         self.log = DenialLog()
+        # Takes what was denied; another process may have the log of all.
+        self.keep_denial: Callable[[LoggedDenial], None] = self.log_denial
         self.users = Users(allows_all_channels(config.settings))
         if config.settings.requirepass:
             self.users.put(self.users.with_password(_password(config.settings)))
@@ -55,9 +57,9 @@ class AccessControl:
         default = self.users.default
         return not (default.no_password and default.is_on)
 
-    @property
-    def log_entries_max(self) -> int:
-        return self._config.settings.acllog_max_len
+    def log_denial(self, denial: LoggedDenial) -> None:
+        """Have something in the log of this process."""
+        self.log.add(denial, self._config.settings.acllog_max_len)
 
     def user_of(self, name: str) -> User:
         """The user called so; connections have one, because they end with it."""

@@ -23,6 +23,7 @@ from kiwi_engine.server.network.local import judge, reject, run
 from kiwi_engine.server.network.monitoring import refusal as monitor_refusal
 from kiwi_engine.server.network.session import ReplyMode, Session
 from kiwi_engine.server.network.slots import Slot
+from kiwi_engine.server.network.spanning.rules import RULES
 from kiwi_engine.server.network.transaction import Transaction, Watching
 
 if TYPE_CHECKING:
@@ -32,12 +33,18 @@ if TYPE_CHECKING:
 _NEVER_QUEUED: Final = frozenset(("exec", "discard", "multi", "watch", "quit", "reset"))
 _BLOCKING_BY_OPTION: Final = frozenset(("xread", "xreadgroup"))
 # Run only when all earlier replies of the connection have left: others see what they did.
-_IN_TURN: Final = frozenset(("publish", "spublish"))
+_PUBLISHING: Final = frozenset(("publish", "spublish"))
+# Messages of one connection that are on their way to another network process, which takes them in
+# order; and their bytes, but for the last one.
+_PUBLISHED_MAX: Final = 128
+_PUBLISHED_BYTES_MAX: Final = 256 * 1024
 # So, too; and what comes behind them waits, because it is judged by what they do.
 _SUBSCRIBING: Final = frozenset(
     ("subscribe", "unsubscribe", "psubscribe", "punsubscribe", "ssubscribe", "sunsubscribe")
 )
 _BARRIERS: Final = _SUBSCRIBING | {"monitor"}
+# What `_must_wait` has to be asked about.
+_ORDERED: Final = _PUBLISHING | _BARRIERS | RULES.keys()
 # Where one of these is in a transaction, what that reads is tracked in any case.
 _ABOUT_TRACKING: Final = frozenset(("client|tracking", "client|caching"))
 _ABORTED: Final = "EXECABORT Transaction discarded because of previous errors."
@@ -55,8 +62,8 @@ class Outlet(Protocol):
         """Whether commands wait for the end of a pause."""
 
     @property
-    def is_answered(self) -> bool:
-        """Whether no earlier reply of the connection is owed."""
+    def replies_owed(self) -> int:
+        """How many slots of the connection have not left."""
 
     def slot(self, commands: list[list[bytes]]) -> Slot:
         """The next place in the line of replies."""
@@ -99,6 +106,9 @@ class CommandGate:
         self._run: list[list[bytes]] = []
         self._run_flags = 0
         self._answers: list[bytes] = []
+        # Messages that are being published by another network process, and how many bytes of them.
+        self._published = 0
+        self._published_bytes = 0
 
     def accept(self, commands: list[list[bytes]]) -> None:
         """Take commands in order."""
@@ -286,14 +296,14 @@ class CommandGate:
     # ---- for this runtime
 
     def _run_here(self, resolved: Resolved, words: list[bytes]) -> None:
-        if resolved.name in _BARRIERS or (resolved.name in _IN_TURN and not self._is_in_turn):
+        if resolved.name in _ORDERED and self._must_wait(resolved.name):
             self._flush()
             slot = self._outlet.slot([])
             if resolved.name in _SUBSCRIBING:
                 # Confirmations are sent like messages, also while replies are switched off.
                 slot.is_silent = False
             self._outlet.do_in_turn(slot, lambda: self._complete(slot, resolved, words))
-            if slot.reply is None and resolved.name in _BARRIERS:
+            if slot.reply is None and resolved.name not in _PUBLISHING:
                 self._outlet.hold_until_answered(slot)
             return
         if self._run or resolved.name == "client|reply":
@@ -306,18 +316,44 @@ class CommandGate:
         else:
             self._flush()
             slot = self._outlet.slot([])
-            # What comes behind waits: a client asks the storage runtime one thing at a time.
-            self._outlet.hold_until_answered(slot)
+            if resolved.name in _PUBLISHING:
+                self._note_publishing(slot)
+            if resolved.name not in _PUBLISHING or self._published >= _PUBLISHED_MAX:
+                # What comes behind waits: a client asks other processes one thing at a time.
+                self._outlet.hold_until_answered(slot)
             self._outlet.answer_later(slot, answer)
+
+    def _must_wait(self, name: str) -> bool:
+        """Whether a command is run only when all earlier replies have left.
+
+        Other network processes are to find done what its connection sent before.
+        """
+        if name in _PUBLISHING:
+            return not self._is_in_turn
+        if self._runtime.spanning is not None and name in RULES:
+            return bool(self._run) or self._outlet.replies_owed > 0
+        return name in _BARRIERS
+
+    def _note_publishing(self, slot: Slot) -> None:
+        """Count a message on its way, which does not keep the next one waiting."""
+        self._published += 1
+
+        def end(encoded: bytes) -> bytes:
+            self._published -= 1
+            return encoded
+
+        slot.convert = end
 
     @property
     def _is_in_turn(self) -> bool:
-        """No reply is owed, and no message of its own would have to follow the next one.
+        """No reply is owed but to messages, and none of these would have to follow its reply.
 
         The usual case: it saves a publisher a fifth of what a PUBLISH costs here.
         """
         subscriptions = self._session.subscriptions
-        return not self._run and subscriptions is None and self._outlet.is_answered
+        if self._run or subscriptions is not None:
+            return False
+        return self._outlet.replies_owed == self._published
 
     def _complete(self, slot: Slot, resolved: Resolved, words: list[bytes]) -> None:
         answer = run(self._runtime, self._session, resolved, words)

@@ -65,6 +65,8 @@ class Connection(asyncio.Protocol):
         self._reader = RequestReader()
         self._line = ReplyLine(self._write)
         self._line.on_return = self._take_back
+        # They may be what those that have come back waited for.
+        self._line.on_given_up = self._go_on_with_runs
         self._line.on_failure = self._fail
         self._intake: Intake
         self._bytes_received = 0
@@ -177,6 +179,10 @@ class Connection(asyncio.Protocol):
         return not self._line
 
     @property
+    def replies_owed(self) -> int:
+        return len(self._line)
+
+    @property
     def is_idle(self) -> bool:
         """It is the client that everything waits for, to send something or to read."""
         return not self._line or self._is_slow
@@ -222,6 +228,9 @@ class Connection(asyncio.Protocol):
 
     def push(self, encoded: bytes) -> None:
         """Send what nobody asked for: between replies, with all else of this event-loop tick."""
+        if self._line.holds_messages:
+            self._line.push_behind(encoded)
+            return
         if self._gathered is None:
             if self._transport.is_closing():
                 return
@@ -249,6 +258,11 @@ class Connection(asyncio.Protocol):
     def push_behind(self, encoded: bytes) -> None:
         """Send what nobody asked for behind the reply of the command that is being run."""
         self._line.push_behind(encoded)
+
+    def push_held(self, encoded: bytes) -> None:
+        """So, too; and until then what is pushed follows it, because it is later."""
+        self._line.push_behind(encoded)
+        self._line.holds_messages = True
 
     def drop_wait(self) -> None:
         """For the orderly stop: what waits in this runtime will not be run.
@@ -473,7 +487,12 @@ class Connection(asyncio.Protocol):
 
         async def wait() -> None:
             try:
-                slot.complete(await answer)
+                encoded = await answer
+                if self._gathered is None:
+                    # With those of others that were answered in this event-loop tick.
+                    self._gathered = []
+                    self._runtime.flush_later(self)
+                slot.complete(encoded)
             except Exception:  # noqa: BLE001 - logged
                 self._fail()
 

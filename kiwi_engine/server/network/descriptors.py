@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 _BESIDE_CLIENTS: Final = 64
 # RocksDB's tables and the logs: they come on top in one process; another inherits the limit.
 _STORAGE_FILES: Final = 1100
+# The supervisor's ends of its link and its doorway, and what it takes to start it.
+_FILES_OF_A_WORKER: Final = 8
 
 
 def fit_to_descriptors(settings: Settings) -> Settings:
@@ -85,4 +87,5 @@ def _fitting(settings: Settings) -> int:
 def _beside(settings: Settings) -> int:
     """Descriptors that the process needs for other things than clients."""
     is_single = settings.runtime_mode == "single"
-    return _BESIDE_CLIENTS + (_STORAGE_FILES if is_single else 0)
+    workers = (settings.network_threads - 1) * _FILES_OF_A_WORKER
+    return _BESIDE_CLIENTS + workers + (_STORAGE_FILES if is_single else 0)

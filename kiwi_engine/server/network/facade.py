@@ -14,8 +14,11 @@ from kiwi_engine.server.network.access_control import AccessControl
 from kiwi_engine.server.network.latency.recorder import LatencyRecorder
 from kiwi_engine.server.network.lifecycle_view import LifecycleView
 from kiwi_engine.server.network.monitoring import Monitors
+from kiwi_engine.server.network.peers.peers import Peers
 from kiwi_engine.server.network.pubsub.broker import Broker
+from kiwi_engine.server.network.pubsub.exchange import Exchange
 from kiwi_engine.server.network.session import Session
+from kiwi_engine.server.network.spanning.spanning import Spanning
 from kiwi_engine.server.network.statistics import NetworkStatistics
 from kiwi_engine.server.network.tracking.tracking import Tracking
 
@@ -68,7 +71,12 @@ class ServerFacade(Protocol):
     def acl(self) -> AccessControl: ...
 
     @property
-    def broker(self) -> Broker: ...
+    def broker(self) -> Broker:
+        """The subscribers of this process."""
+
+    @property
+    def exchange(self) -> Exchange:
+        """The pub/sub of all processes."""
 
     @property
     def latency(self) -> LatencyRecorder:
@@ -82,6 +90,14 @@ class ServerFacade(Protocol):
 
     @property
     def lifecycle(self) -> LifecycleView: ...
+
+    @property
+    def peers(self) -> Peers:
+        """The other network processes."""
+
+    @property
+    def spanning(self) -> Spanning | None:
+        """What carries out commands that concern all network processes; None if there is one."""
 
     def sessions(self) -> Iterable[Session]:
         """All connections, in the order of their ids."""
@@ -120,6 +136,9 @@ class ServerFacade(Protocol):
 
     def network_sections(self) -> dict[str, dict[str, Any]]:
         """Sections of INFO that the network runtime owns as a whole, e.g. `channel`."""
+
+    def channel_times(self) -> dict[str, list[int]]:
+        """Of the times that `channel` tells, the states of the histograms."""
 
     def request_shutdown(self) -> None:
         """Begin the orderly stop; the connections are closed by it."""

@@ -11,6 +11,9 @@ class LifecycleView(Protocol):
     def facts(self) -> dict[str, Any]:
         """The `runtime` section of INFO."""
 
+    def worker_process_ids(self) -> list[int]:
+        """Of the network processes beside this one, as far as they are there."""
+
     def storage_problem(self) -> str:
         """Why the storage runtime does not answer at present; empty while it does."""
 
@@ -23,6 +26,9 @@ class Unwatched:
 
     def facts(self) -> dict[str, Any]:
         return {}
+
+    def worker_process_ids(self) -> list[int]:
+        return []
 
     def storage_problem(self) -> str:
         return ""

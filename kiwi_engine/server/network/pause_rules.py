@@ -18,7 +18,7 @@ class Pause:
 
     def __init__(self) -> None:
         self.until_ns = 0
-        self._holds_all = False
+        self.holds_all = False
 
     def is_on(self, now_ns: int) -> bool:
         """Whether something is held back."""
@@ -26,7 +26,7 @@ class Pause:
 
     def begin(self, now_ns: int, until_ns: int, *, holds_all: bool) -> None:
         """Hold back writes, or all commands; a pause under way only becomes longer and wider."""
-        self._holds_all = holds_all or (self._holds_all and self.is_on(now_ns))
+        self.holds_all = holds_all or (self.holds_all and self.is_on(now_ns))
         self.until_ns = max(self.until_ns, until_ns)
 
     def end(self) -> None:
@@ -39,7 +39,7 @@ class Pause:
         """Whether a command has to wait; `queued` are those of the transaction that it ends."""
         if not self.is_on(now_ns):
             return False
-        if self._holds_all or _may_write(resolved.row):
+        if self.holds_all or _may_write(resolved.row):
             return True
         rows = [lookup(words[0]) for words in queued or () if resolved.name == "exec"]
         return any(row is not None and _may_write(row) for row in rows)

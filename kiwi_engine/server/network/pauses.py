@@ -33,6 +33,13 @@ class Pauses:
         """Whether commands have to be asked about; until `end`, or the end of the time."""
         return self._timer is not None
 
+    def left(self) -> tuple[int, bool] | None:
+        """What `begin` would make the pause of that is on, or None if none is."""
+        now_ns = monotonic_ns()
+        if not self._pause.is_on(now_ns):
+            return None
+        return (self._pause.until_ns - now_ns) // 1_000_000, self._pause.holds_all
+
     def begin(self, timeout_ms: int, *, holds_all: bool) -> None:
         """Hold back writes, or all commands, for so long."""
         now_ns = monotonic_ns()

@@ -26,6 +26,7 @@ from kiwi_engine.channel.events import (
     ScriptIsSlow,
     SlowCommand,
     Spike,
+    StorageBegan,
     Waits,
     WatchBroken,
 )
@@ -38,6 +39,7 @@ from kiwi_engine.logs import set_level
 from kiwi_engine.resp.request import Limits
 from kiwi_engine.server.network.access_control import AccessControl
 from kiwi_engine.server.network.access_link import AccessLink
+from kiwi_engine.server.network.client_counts import ClientCounts
 from kiwi_engine.server.network.connection import Connection
 from kiwi_engine.server.network.cross_protocol import CrossProtocolWarnings
 from kiwi_engine.server.network.descriptors import refuse_too_many_clients
@@ -45,15 +47,28 @@ from kiwi_engine.server.network.event_routing import EventRouting
 from kiwi_engine.server.network.facade import ServerFacts
 from kiwi_engine.server.network.latency.recorder import LatencyRecorder
 from kiwi_engine.server.network.lifecycle_view import LifecycleView, Unwatched
+from kiwi_engine.server.network.local.contribution import QUERY as CONTRIBUTION
+from kiwi_engine.server.network.local.contribution import contribution
+from kiwi_engine.server.network.local.dispatcher import HANDLERS
+from kiwi_engine.server.network.local.shares import SHARES
+from kiwi_engine.server.network.local.wishes import tell_storage
+from kiwi_engine.server.network.loss_exchange import LossExchange
 from kiwi_engine.server.network.lost_runs import Touched
 from kiwi_engine.server.network.monitoring import QUERY as MONITOR_SCRIPTS
 from kiwi_engine.server.network.monitoring import Monitors
+from kiwi_engine.server.network.monitors_elsewhere import PrimaryElsewhere, WorkerElsewhere
 from kiwi_engine.server.network.output_limits import SlowReaders
 from kiwi_engine.server.network.pauses import Pauses
+from kiwi_engine.server.network.peers.peers import Alone, Peers
 from kiwi_engine.server.network.pubsub.broker import QUERY as SUBSCRIBERS
 from kiwi_engine.server.network.pubsub.broker import Broker
+from kiwi_engine.server.network.pubsub.exchange import Exchange, PrimaryExchange
+from kiwi_engine.server.network.pubsub.worker_exchange import WorkerExchange
 from kiwi_engine.server.network.query_limits import limits_for
 from kiwi_engine.server.network.session import Session
+from kiwi_engine.server.network.spanning.newcomers import tell_newcomers
+from kiwi_engine.server.network.spanning.reports import gather_reports
+from kiwi_engine.server.network.spanning.spanning import Spanning
 from kiwi_engine.server.network.statistics import NetworkStatistics
 from kiwi_engine.server.network.storage_client import StorageClient
 from kiwi_engine.server.network.tracking.tracking import Tracking
@@ -85,7 +100,10 @@ class NetworkRuntime:
         config_file: str,
         on_shutdown: Callable[[], None],
         users: Iterable[User] = (),
+        peers: Peers | None = None,
+        counts: ClientCounts | None = None,
     ) -> None:
+        self.peers: Peers = peers or Alone()
         self.config = config
         self.storage = storage
         self.statistics = NetworkStatistics()
@@ -108,8 +126,10 @@ class NetworkRuntime:
         self._connections: dict[int, Connection] = {}
         # Of connections that are gone, and whose last EXEC may still have to be run.
         self._departed: list[Session] = []
-        self._next_session_id = 1
-        self._listeners = Listeners(config, lambda: Connection(self), self._has_room)
+        numbering = self.peers.numbering
+        self.counts = counts or ClientCounts.alone()
+        self._listeners = Listeners(config, lambda: Connection(self), self._has_room, numbering)
+        self._listeners.handshakes.on_failure = self._note_clients
         self._all_gone = asyncio.Event()
         self._sweep: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -117,21 +137,43 @@ class NetworkRuntime:
         # False while each command has to be looked at (MONITOR, CLIENT PAUSE).
         self.is_quiet = True
         self.pauses = Pauses(self._settle_quiet)
-        self.latency = LatencyRecorder(settings, self.find_session)
+        self.latency = LatencyRecorder(settings, self.find_session, numbering)
         self.events = EventRouting()
-        self.events.register(SlowCommand, self.latency.storage_was_slow)
-        self.events.register(Spike, self.latency.spiked)
-        self.events.register(WatchBroken, self._break_watches)
-        self.broker = Broker(self.push, self._push_behind, self._subscribers_changed)
-        self.events.register(Published, self.broker.deliver)
-        self.tracking = Tracking(self, storage.tell_in_order)
-        self.events.register(Invalidated, self.tracking.invalidated)
-        self.events.register(Flushed, self.tracking.flushed)
-        self.monitors = Monitors(self.push, self._push_behind, self._monitors_changed)
-        self.events.register(Monitored, self.monitors.show_called)
+        self.broker = Broker(self.push, self._push_held, self._subscribers_changed)
+        exchange = PrimaryExchange if self.peers.is_primary else WorkerExchange
+        self.exchange: Exchange = exchange(self.broker, self.peers)
+        self.tracking = Tracking(self, storage.tell_in_order, self.peers)
+        monitors_elsewhere = PrimaryElsewhere if self.peers.is_primary else WorkerElsewhere
+        self.monitors = Monitors(
+            self.push,
+            self._push_behind,
+            self._settle_quiet,
+            self._tell_monitoring,
+            monitors_elsewhere(self.peers),
+        )
         self.slow_readers = SlowReaders(settings.client_output_buffer_limit, self.statistics)
-        self.events.register(Waits, storage.note_wait)
-        self.events.register(ScriptIsSlow, storage.note_script)
+        self._hear_storage()
+        self.spanning: Spanning | None = None
+        self._losses: LossExchange | None = None
+        if self.peers.numbering.count > 1:
+            self._join_peers(self.peers)
+        AccessLink(self, storage, self.events)
+        config.subscribe(self._settings_changed)
+        config.check_with(refuse_too_many_clients)
+        self.cross_protocol = CrossProtocolWarnings()
+
+    def _hear_storage(self) -> None:
+        """Say who is told what the storage runtime tells, and what each new one is told."""
+        hear, storage = self.events.register, self.storage
+        hear(SlowCommand, self.latency.storage_was_slow)
+        hear(Spike, self.latency.spiked)
+        hear(WatchBroken, self._break_watches)
+        hear(Published, self.broker.deliver)
+        hear(Invalidated, self.tracking.invalidated)
+        hear(Flushed, self.tracking.flushed)
+        hear(Monitored, self.monitors.show_called)
+        hear(Waits, storage.note_wait)
+        hear(ScriptIsSlow, storage.note_script)
         storage.on_event = self.events.take
         storage.on_loss = self._storage_lost
         storage.greet(self._watched_keys)
@@ -139,10 +181,16 @@ class NetworkRuntime:
         storage.greet(self.broker.greeting)
         storage.greet(self.tracking.greeting)
         storage.greet(self.monitors.greeting)
-        AccessLink(self, storage, self.events)
-        config.subscribe(self._settings_changed)
-        config.check_with(refuse_too_many_clients)
-        self.cross_protocol = CrossProtocolWarnings()
+
+    def _join_peers(self, peers: Peers) -> None:
+        """Do with the other network processes what has to be done with them all."""
+        self._losses = LossExchange(peers, self._conclude_losses)
+        self.events.register(StorageBegan, self._losses.storage_began)
+        self.storage.agree, self.storage.on_use = self._losses.agree, self._storage_is_used
+        self.spanning = Spanning(self, peers, HANDLERS, SHARES, self._patience_s)
+        gather_reports(peers, self.acl, self.latency)
+        tell_newcomers(peers, self.pauses)
+        peers.register(CONTRIBUTION, lambda _: contribution(self))
 
     # ---- life
 
@@ -181,8 +229,7 @@ class NetworkRuntime:
     def _settle_quiet(self) -> None:
         self.is_quiet = not (self.pauses.is_on or self.monitors)
 
-    def _monitors_changed(self, wanted: bool) -> None:
-        self._settle_quiet()
+    def _tell_monitoring(self, wanted: bool) -> None:
         self.storage.tell_in_order(MONITOR_SCRIPTS, {"wanted": wanted})
 
     def _sweep_now(self) -> None:
@@ -215,15 +262,19 @@ class NetworkRuntime:
             settings.unixsocket if handle.family == socket.AF_UNIX else None,
         )
         reason = refusal(
-            settings, self._clients_count, peer, default_needs_password=not default.no_password
+            settings,
+            self.counts.with_newcomer(self._clients_count) - 1,
+            peer,
+            default_needs_password=not default.no_password,
         )
         if reason is not None:
+            self.counts.note(self._clients_count)
             self.statistics.connections_rejected += 1
             return ReplyError(reason)
         self.statistics.connections_received += 1
         tune(handle, settings.tcp_keepalive)
         session = Session(
-            self._next_session_id,
+            self.counts.next_id(),
             peer.address,
             peer.local_address,
             monotonic_ns(),
@@ -234,18 +285,25 @@ class NetworkRuntime:
         )
         session.is_restricted = not default.allows_everything
         session.refresh()
-        self._next_session_id += 1
         self._connections[session.id] = connection
         return session
 
     @property
     def _clients_count(self) -> int:
+        """Those of this process."""
         return len(self._connections) + len(self._listeners.handshakes)
+
+    def _note_clients(self) -> None:
+        """Let the other network processes know how many there are here."""
+        self.counts.note(self._clients_count)
 
     def _has_room(self) -> bool:
         """Whether a client may begin a TLS handshake."""
-        has_room = self._clients_count < self.config.settings.maxclients
-        self.statistics.connections_rejected += not has_room
+        clients = self._clients_count
+        has_room = self.counts.with_newcomer(clients) <= self.config.settings.maxclients
+        if not has_room:
+            self.counts.note(clients)
+            self.statistics.connections_rejected += 1
         return has_room
 
     def forget(self, connection: Connection) -> None:
@@ -255,12 +313,13 @@ class NetworkRuntime:
             session.is_closed = True
             if session.executing:
                 self._departed = [session, *filter(_awaits_exec, self._departed)]
-            self.broker.forget(session)
+            self.exchange.forget(session)
             self.tracking.stop(session)
             self.monitors.remove(session)
             self.pauses.forget(connection)
             self.slow_readers.remove(connection)
             self._connections.pop(session.id, None)
+            self._note_clients()
             if not self._connections:
                 self._all_gone.set()
 
@@ -289,9 +348,32 @@ class NetworkRuntime:
 
     def _storage_lost(self, touched: Touched) -> None:
         """The storage runtime died: what it may have changed without a word counts as changed."""
+        self._break_touched(touched)
+        if self._losses is not None:
+            self._losses.lost(touched, self.storage.waiting)
+        self.tracking.forget_all()
+
+    def _conclude_losses(self, touched: Touched) -> None:
+        """As far as all network processes know."""
+        self._break_touched(touched)
+        self.storage.doubt(touched)
+
+    def _break_touched(self, touched: Touched) -> None:
         for _, watching in self._watches():
             if any(touched.includes(db, key) for db, key in watching.keys):
                 watching.is_broken = True
+
+    def _storage_is_used(self) -> None:
+        """From now on this process uses another storage runtime, as others may have begun to."""
+        assert self._losses is not None, "there are others"
+        self._losses.join()
+        if self.tracking.prefixes:
+            self._start(self._forget_what_was_missed())
+
+    async def _forget_what_was_missed(self) -> None:
+        """What others wrote before the storage runtime knew of prefixes, it told nobody."""
+        for method, parameters in self.tracking.greeting():
+            await tell_storage(self, method, parameters)
         self.tracking.forget_all()
 
     def _watches(self) -> list[tuple[int, Watching]]:
@@ -355,6 +437,11 @@ class NetworkRuntime:
         if connection is not None:
             connection.push_behind(encoded)
 
+    def _push_held(self, session_id: int, encoded: bytes) -> None:
+        connection = self._connections.get(session_id)
+        if connection is not None:
+            connection.push_held(encoded)
+
     def _subscribers_changed(self) -> None:
         """Tell the storage runtime at the end of this tick: scripts count their receivers."""
         asyncio.get_running_loop().call_soon(self._tell_subscribers)
@@ -395,10 +482,17 @@ class NetworkRuntime:
             **self._listeners.sections(),
         }
 
+    def channel_times(self) -> dict[str, list[int]]:
+        return self.storage.statistics.times()
+
     def request_shutdown(self) -> None:
         self._on_shutdown()
 
     # ---- settings
+
+    def _patience_s(self) -> float:
+        """How long a client waits for what may wait for the storage runtime."""
+        return self.config.settings.request_timeout / 1000
 
     def _settings_changed(self, old: Settings, new: Settings) -> None:
         if old.loglevel != new.loglevel:

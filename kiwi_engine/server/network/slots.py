@@ -143,15 +143,19 @@ class ReplyLine:
     """The slots of one connection, oldest first; `write` takes what may leave.
 
     `source` is the number of the connection; `runs_owed` counts the runs that the storage runtime
-    has not answered, and belongs to the `StorageClient`. `on_return` is called when one of them has
-    come back to be sent again, `on_failure` while an exception is handled that ends the connection.
+    has not answered, and belongs to the `StorageClient`. `holds_messages` says that messages are to
+    follow the next reply, too. `on_return` is called when one of them has come back to be sent
+    again, `on_given_up` when some were answered that the storage runtime has not answered,
+    `on_failure` while an exception is handled that ends the connection.
     """
 
     __slots__ = (
         "_behind",
         "_is_acting",
         "_slots",
+        "holds_messages",
         "on_failure",
+        "on_given_up",
         "on_return",
         "runs_owed",
         "source",
@@ -163,10 +167,12 @@ class ReplyLine:
         # What follows the next reply.
         self._behind: list[bytes] = []
         self._is_acting = False
+        self.holds_messages = False
         self.source = source
         self.runs_owed = 0
         self.write = write
         self.on_return = _ignore
+        self.on_given_up = _ignore
         self.on_failure = _raise_again
 
     def __len__(self) -> int:
@@ -201,10 +207,10 @@ class ReplyLine:
 
     def begin(self, slot: Slot, encoded: bytes) -> None:
         """Let replies to the first commands of `slot` leave, as soon as those before it have."""
+        slot.begun += encoded
         if self._slots[0] is slot:
+            encoded, slot.begun = slot.begun, b""
             self.write(b"" if slot.is_silent else encoded)
-        else:
-            slot.begun += encoded
 
     def take_returned(self) -> list[Slot]:
         """The slots whose commands are to be sent again, in their order; they are so no more."""
@@ -241,6 +247,7 @@ class ReplyLine:
         self._behind.append(encoded)
 
     def _write_behind(self) -> None:
+        self.holds_messages = False
         behind, self._behind = self._behind, []
         for encoded in behind:
             self.write(encoded)

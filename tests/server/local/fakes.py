@@ -20,8 +20,12 @@ from kiwi_engine.server.network.latency.recorder import LatencyRecorder
 from kiwi_engine.server.network.lifecycle_view import Unwatched
 from kiwi_engine.server.network.local import dispatch, is_locked_out
 from kiwi_engine.server.network.monitoring import Monitors
+from kiwi_engine.server.network.monitors_elsewhere import PrimaryElsewhere
+from kiwi_engine.server.network.peers.peers import Alone, Peers
 from kiwi_engine.server.network.pubsub.broker import Broker
+from kiwi_engine.server.network.pubsub.exchange import Exchange, PrimaryExchange
 from kiwi_engine.server.network.session import Session
+from kiwi_engine.server.network.spanning.spanning import Spanning
 from kiwi_engine.server.network.statistics import NetworkStatistics
 from kiwi_engine.server.network.tracking.tracking import Tracking
 from tests.support.client import encode
@@ -54,9 +58,7 @@ class FakeServer:
             lambda session, encoded: self.pushed.append((session, encoded, True)),
             lambda: None,
         )
-        self.tracking = Tracking(self, lambda method, parameters: self.queries.append(method))
         self.lifecycle = Unwatched()
-        self.monitors = Monitors(self.push, self.push_behind, lambda wanted: None)
         self.storage_is_up = True
         self.queries: list[str] = []
         # What the storage runtime answers, by query; None to all others.
@@ -68,6 +70,19 @@ class FakeServer:
             "backup_cancel": False,
         }
         self.is_stopping = False
+        self.peers: Peers = Alone()
+        self.tracking = Tracking(
+            self, lambda method, parameters: self.queries.append(method), self.peers
+        )
+        self.exchange: Exchange = PrimaryExchange(self.broker, self.peers)
+        self.monitors = Monitors(
+            self.push,
+            self.push_behind,
+            lambda: None,
+            lambda wanted: None,
+            PrimaryElsewhere(self.peers),
+        )
+        self.spanning: Spanning | None = None
         self.pauses: list[tuple[int, bool]] = []
         self.facts = ServerFacts(
             kiwi_version="0.1.0",
@@ -140,6 +155,9 @@ class FakeServer:
 
     def network_sections(self) -> dict[str, dict[str, Any]]:
         return {"channel": {"requests_in_flight": 5}}
+
+    def channel_times(self) -> dict[str, list[int]]:
+        return {}
 
     def request_shutdown(self) -> None:
         self.is_stopping = True

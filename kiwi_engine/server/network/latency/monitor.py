@@ -27,9 +27,13 @@ class LatencyMonitor:
         self._samples: dict[str, deque[Sample]] = {}
         self._worst_ms: dict[str, int] = {}
 
+    def is_spike(self, milliseconds: int) -> bool:
+        """Whether something that took so long is remembered."""
+        return 0 < self.threshold_ms <= milliseconds
+
     def add(self, event: str, milliseconds: int, second: int) -> None:
         """Something took a while."""
-        if not self.threshold_ms or milliseconds < self.threshold_ms:
+        if not self.is_spike(milliseconds):
             return
         samples = self._samples.setdefault(event, deque(maxlen=SAMPLES_MAX))
         if samples and samples[-1].second == second:

@@ -1,10 +1,15 @@
-"""Keeps what was slow, told by both runtimes (glue)."""
+"""Finds what was slow, told by both runtimes, and has it kept (glue).
+
+Each of several network processes looks after the commands of its own connections. What they find
+is kept in the primary's (`server.network.spanning.reports`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from kiwi_engine.channel.events import SlowCommand, Spike
+from kiwi_engine.channel.numbering import SOLE, Numbering
 from kiwi_engine.clock import monotonic_ns, wall_us
 from kiwi_engine.commands.redaction import redacted
 from kiwi_engine.commands.resolve import Resolved
@@ -18,12 +23,23 @@ _COMMAND, _FAST_COMMAND = "command", "fast-command"
 
 
 class LatencyRecorder:
-    """`find` tells the session of a connection, or None if it is gone."""
+    """`find` tells the session of a connection, or None if it is gone.
 
-    def __init__(self, settings: Settings, find: Callable[[int], Session | None]) -> None:
+    `keep_slow` and `keep_spike` take what was slow, as `slow_log` and `monitor` do.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        find: Callable[[int], Session | None],
+        numbering: Numbering = SOLE,
+    ) -> None:
         self._find = find
+        self._numbering = numbering
         self.slow_log = SlowLog(settings.slowlog_max_len)
         self.monitor = LatencyMonitor(settings.latency_monitor_threshold)
+        self.keep_slow = self.slow_log.add
+        self.keep_spike = self.monitor.add
         self.configure(settings)
 
     def configure(self, settings: Settings) -> None:
@@ -34,15 +50,20 @@ class LatencyRecorder:
 
     def storage_was_slow(self, event: SlowCommand) -> None:
         """A command of the storage runtime, whose group is durable now."""
+        if not self._numbering.owns(event.source):
+            return
         sync_us = max(0, (monotonic_ns() - event.ended_ns) // 1000)
         times_us = (event.queued_us, event.execute_us, sync_us)
         self._add(self._find(event.source), event.started_s, times_us, event.words)
-        name = _FAST_COMMAND if event.is_fast else _COMMAND
-        self.monitor.add(name, event.execute_us // 1000, event.started_s)
+        milliseconds = event.execute_us // 1000
+        if self.monitor.is_spike(milliseconds):
+            name = _FAST_COMMAND if event.is_fast else _COMMAND
+            self.keep_spike(name, milliseconds, event.started_s)
 
     def spiked(self, event: Spike) -> None:
-        """Something other than a command."""
-        self.monitor.add(event.event, event.milliseconds, wall_us() // 1_000_000)
+        """Something other than a command, which all network processes are told."""
+        if self._numbering.number == 0:
+            self.keep_spike(event.event, event.milliseconds, wall_us() // 1_000_000)
 
     def ran(
         self, session: Session, resolved: Resolved, words: list[bytes], duration_ns: int
@@ -52,8 +73,9 @@ class LatencyRecorder:
         second = wall_us() // 1_000_000
         if "skip_slowlog" not in resolved.row.flags:
             self._add(session, second, (0, duration_us, 0), shortened(redacted(words)))
-        name = _FAST_COMMAND if "fast" in resolved.row.flags else _COMMAND
-        self.monitor.add(name, duration_us // 1000, second)
+        if self.monitor.is_spike(duration_us // 1000):
+            name = _FAST_COMMAND if "fast" in resolved.row.flags else _COMMAND
+            self.keep_spike(name, duration_us // 1000, second)
 
     def _add(
         self,
@@ -65,4 +87,4 @@ class LatencyRecorder:
         if self._slow_us < 0 or times_us[1] < self._slow_us:
             return
         client, name = ("", b"") if session is None else (session.address, session.name)
-        self.slow_log.add(started_s, times_us, words, client, name)
+        self.keep_slow(started_s, times_us, words, client, name)

@@ -83,8 +83,8 @@ def _close_connections(
             continue
         each.authenticated = False
         each.user = DEFAULT_NAME
-        if each is session:
-            session.close_after_reply = True
+        if each.id == session.id:
+            each.close_after_reply = True
         else:
             facade.kill(each)
 
@@ -171,6 +171,18 @@ async def load(facade: ServerFacade, session: Session, arguments: list[bytes]) -
         found = users_of_file(content, path, facade.acl.users.all_channels)
     except AclFileError as error:
         raise ReplyError(f"ERR {error}") from None
+    _close_connections(facade, session, facade.acl.replace(found))
+    return reply.OK
+
+
+def users_loaded(facade: ServerFacade) -> list[bytes]:
+    """What the primary has loaded, for `load_share`: the file may be another one by now."""
+    return [file_text(facade.acl.users)]
+
+
+def load_share(facade: ServerFacade, session: Session, arguments: list[bytes]) -> bytes:
+    """A worker's part of ACL LOAD."""
+    found = users_of_file(arguments[0], "the users of the primary", all_channels=False)
     _close_connections(facade, session, facade.acl.replace(found))
     return reply.OK
 

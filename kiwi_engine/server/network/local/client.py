@@ -103,7 +103,7 @@ def kill(facade: ServerFacade, session: Session, arguments: list[bytes]) -> byte
     victims = [
         each
         for each in facade.sessions()
-        if all(matches(each) for matches in filters) and not (skips_me and each is session)
+        if all(matches(each) for matches in filters) and not (skips_me and each.id == session.id)
     ]
     _kill_all(facade, session, victims)
     return reply.integer(len(victims))
@@ -111,9 +111,9 @@ def kill(facade: ServerFacade, session: Session, arguments: list[bytes]) -> byte
 
 def _kill_all(facade: ServerFacade, session: Session, victims: list[Session]) -> None:
     for victim in victims:
-        if victim is session:
+        if victim.id == session.id:
             # Its reply is still sent.
-            session.close_after_reply = True
+            victim.close_after_reply = True
         else:
             facade.kill(victim)
 

@@ -47,9 +47,15 @@ def set_(facade: ServerFacade, session: Session, arguments: list[bytes]) -> byte
 
 
 async def resetstat(facade: ServerFacade, session: Session, arguments: list[bytes]) -> bytes:
+    resetstat_share(facade, session, arguments)
+    await facade.query("reset_statistics", {})
+    return reply.OK
+
+
+def resetstat_share(facade: ServerFacade, session: Session, arguments: list[bytes]) -> bytes:
+    """What a network process counts for itself."""
     facade.statistics.reset()
     facade.reset_network_sections()
-    await facade.query("reset_statistics", {})
     return reply.OK
 
 

@@ -1,7 +1,8 @@
-"""PING, ECHO, HELLO, AUTH, SELECT, QUIT, RESET (pure but for the session)."""
+"""PING, ECHO, HELLO, AUTH, SELECT, QUIT, RESET (glue)."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Final
 
 from kiwi_engine.acl.user import DEFAULT_NAME
@@ -18,9 +19,10 @@ from kiwi_engine.server.network.local.compatibility import (
     SERVER_MODE,
     SERVER_NAME,
 )
-from kiwi_engine.server.network.local.handler import Handler
+from kiwi_engine.server.network.local.handler import Answer, Handler
 from kiwi_engine.server.network.session import Session
 
+_RESET: Final = b"+RESET\r\n"
 _HELLO_NOAUTH: Final = (
     "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "
     "<proto> AUTH <user> <pass> option can be used to authenticate the client and select the "
@@ -128,13 +130,19 @@ def quit_(facade: ServerFacade, session: Session, arguments: list[bytes]) -> byt
     return reply.OK
 
 
-def reset(facade: ServerFacade, session: Session, arguments: list[bytes]) -> bytes:
-    facade.broker.forget(session)
+def reset(facade: ServerFacade, session: Session, arguments: list[bytes]) -> Answer:
+    departed = facade.exchange.forget(session)
     facade.tracking.stop(session)
     facade.monitors.remove(session)
     session.reset(authenticated=not facade.acl.needs_login)
     log_out(facade, session)
-    return b"+RESET\r\n"
+    return _RESET if departed is None else _reset_when(departed)
+
+
+async def _reset_when(departed: Awaitable[None]) -> bytes:
+    """The reply, once nobody counts it among the subscribers any more."""
+    await departed
+    return _RESET
 
 
 HANDLERS: Final[dict[str, Handler]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kiwi_engine.acl.log import Where
+from kiwi_engine.acl.log import LoggedDenial, Where
 from kiwi_engine.acl.permission import Denial, Reason, denial
 from kiwi_engine.channel.events import Denied
 from kiwi_engine.clock import monotonic_ns, wall_ms
@@ -45,15 +45,9 @@ def log_denial(
     user: bytes | None = None,
 ) -> None:
     """Remember a denial; `user` is who it was, unless it is the one of the session."""
-    facade.acl.log.add(
-        reason,
-        where,
-        subject,
-        session.user.encode() if user is None else user,
-        client_line(session, monotonic_ns(), facade.buffers(session)),
-        wall_ms(),
-        facade.acl.log_entries_max,
-    )
+    name = session.user.encode() if user is None else user
+    client = client_line(session, monotonic_ns(), facade.buffers(session))
+    facade.acl.keep_denial(LoggedDenial(reason, where, subject, name, client, wall_ms()))
 
 
 def log_denied_elsewhere(facade: ServerFacade, session: Session, event: Denied) -> None:

@@ -34,6 +34,9 @@ from kiwi_engine.server.network.local.slowlog import HANDLERS as SLOWLOG
 from kiwi_engine.server.network.local.tracking import HANDLERS as TRACKING
 from kiwi_engine.server.network.local.waiting import HANDLERS as WAITING
 from kiwi_engine.server.network.session import Session
+from kiwi_engine.server.network.spanning.combine import is_error
+from kiwi_engine.server.network.spanning.rules import RULES
+from kiwi_engine.server.network.spanning.spanning import Spanning
 from kiwi_engine.server.network.statistics import CommandStatistics
 
 NOAUTH_TEXT: Final = "NOAUTH Authentication required."
@@ -102,11 +105,14 @@ def run(
 ) -> Answer:
     """Answer a command of the network runtime. Never raises `ReplyError`."""
     assert resolved.row.where == "network", f"{resolved.name} is for the storage runtime"
-    handler = HANDLERS[resolved.name]
-    counters = facade.statistics.of_command(resolved.name)
+    name = resolved.name
+    counters = facade.statistics.of_command(name)
+    if facade.spanning is not None and name in RULES:
+        spanned = _span(facade.spanning, facade, session, resolved, arguments)
+        return _finish(facade, spanned, counters)
     started_ns = clock.perf_counter_ns()
     try:
-        answer = handler(facade, session, arguments)
+        answer = HANDLERS[name](facade, session, arguments)
     except ReplyError as error:
         return _failed(facade, counters, error)
     finally:
@@ -114,6 +120,25 @@ def run(
         counters.ran(duration_ns)
         facade.latency.ran(session, resolved, arguments, duration_ns)
     return answer if isinstance(answer, bytes) else _finish(facade, answer, counters)
+
+
+async def _span(
+    spanning: Spanning,
+    facade: ServerFacade,
+    session: Session,
+    resolved: Resolved,
+    arguments: list[bytes],
+) -> bytes:
+    """Answer a command that concerns all network processes; counted when it is done."""
+    run_ns = 0
+    try:
+        encoded, run_ns = await spanning.answer(session, resolved.name, arguments)
+    finally:
+        facade.statistics.of_command(resolved.name).ran(run_ns)
+        facade.latency.ran(session, resolved, arguments, run_ns)
+    if is_error(encoded):
+        raise ReplyError(encoded[1:-2].decode("utf-8", "surrogateescape"))
+    return encoded
 
 
 def dispatch(facade: ServerFacade, session: Session, arguments: list[bytes]) -> Answer:

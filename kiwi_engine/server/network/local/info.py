@@ -17,6 +17,7 @@ from kiwi_engine.errors import KiwiError
 from kiwi_engine.resp import reply
 from kiwi_engine.server.network.facade import ServerFacade
 from kiwi_engine.server.network.local.compatibility import REDIS_VERSION, ROLE, SERVER_MODE
+from kiwi_engine.server.network.local.contribution import Contributions, contributions
 from kiwi_engine.server.network.local.handler import Handler
 from kiwi_engine.server.network.local.info_text import (
     Sections,
@@ -27,7 +28,11 @@ from kiwi_engine.server.network.local.info_text import (
     merge,
     wants,
 )
-from kiwi_engine.server.network.local.process_facts import ProcessFacts, process_facts
+from kiwi_engine.server.network.local.process_facts import (
+    ProcessFacts,
+    process_facts,
+    total_facts,
+)
 from kiwi_engine.server.network.pubsub.registry import Kind
 from kiwi_engine.server.network.session import Session
 
@@ -55,23 +60,32 @@ async def collect(facade: ServerFacade, session: Session) -> Sections:
         storage = await _storage_sections(facade, session)
     except KiwiError as error:
         problem = str(error)
-    network = merge(network_sections(facade), facade.network_sections())
+    all_parts = await contributions(facade)
+    network = merge(network_sections(facade, all_parts), _own_sections(facade, all_parts))
     if problem:
         network["server"]["storage_error"] = problem
     own = {name: fields for name, fields in storage.items() if name not in _COUNTED}
-    statistics = facade.statistics
     if facade.config.get("latency-tracking") == "yes":
         percents = [float(word) for word in _percentiles(facade)]
-        counts = statistics.latency_counts() | own.pop(_LATENCY, {})
+        counts = all_parts.latency_counts | own.pop(_LATENCY, {})
         own[_LATENCY] = latency_fields(counts, percents)
     else:
         own.pop(_LATENCY, None)
-    here = {name: counters.facts() for name, counters in statistics.commands.items()}
+    commands = [each.commands for each in all_parts.parts]
+    errors = [each.errors for each in all_parts.parts]
     counted = {
-        "commandstats": command_fields([here, storage.get("commandstats", {})]),
-        "errorstats": error_fields([statistics.errors, storage.get("errorstats", {})]),
+        "commandstats": command_fields([*commands, storage.get("commandstats", {})]),
+        "errorstats": error_fields([*errors, storage.get("errorstats", {})]),
     }
     return merge(network, own, counted)
+
+
+def _own_sections(facade: ServerFacade, all_parts: Contributions) -> Sections:
+    """The sections that the network runtime owns as a whole, of all its processes."""
+    sections = {**facade.network_sections(), "channel": all_parts.channel}
+    if "tls" in sections:
+        sections["tls"] |= all_parts.handshakes
+    return sections
 
 
 async def _storage_sections(facade: ServerFacade, session: Session) -> Sections:
@@ -93,18 +107,18 @@ def _percentiles(facade: ServerFacade) -> list[str]:
     return facade.config.get("latency-tracking-info-percentiles").split()
 
 
-def network_sections(facade: ServerFacade) -> Sections:
+def network_sections(facade: ServerFacade, all_parts: Contributions) -> Sections:
     """The sections, or parts of them, that need no answer of the storage runtime."""
     facts = facade.facts
-    network = process_facts(facts.network_process_id)
+    network = total_facts([facts.network_process_id, *facade.lifecycle.worker_process_ids()])
     storage: ProcessFacts | None = None
     if facts.storage_process_id not in (None, facts.network_process_id):
         storage = process_facts(facts.storage_process_id or 0)
     return {
         "server": _server(facade),
-        "clients": _clients(facade),
+        "clients": _clients(facade, all_parts),
         "memory": _memory(facade, network, storage),
-        "stats": _stats(facade),
+        "stats": _stats(facade, all_parts),
         "replication": {"role": ROLE, "connected_slaves": 0},
         "cpu": _cpu(network, storage),
         "cluster": {"cluster_enabled": 0},
@@ -139,17 +153,19 @@ def _server(facade: ServerFacade) -> dict[str, Any]:
     }
 
 
-def _clients(facade: ServerFacade) -> dict[str, Any]:
-    buffers = [facade.buffers(session) for session in facade.sessions()]
+def _clients(facade: ServerFacade, all_parts: Contributions) -> dict[str, Any]:
     return {
-        "connected_clients": len(buffers),
-        "blocked_clients": sum(session.is_blocked for session in facade.sessions()),
-        "tracking_clients": len(facade.tracking),
-        "pubsub_clients": facade.broker.registry.subscribers_count,
+        **_chosen(
+            all_parts.sums,
+            *("connected_clients", "blocked_clients", "tracking_clients", "pubsub_clients"),
+        ),
         "maxclients": facade.config.get("maxclients"),
-        "client_recent_max_input_buffer": max((each[0] for each in buffers), default=0),
-        "client_recent_max_output_buffer": max((each[1] for each in buffers), default=0),
+        **all_parts.maxima,
     }
+
+
+def _chosen(fields: dict[str, int], *names: str) -> dict[str, int]:
+    return {name: fields[name] for name in names}
 
 
 def _memory(
@@ -171,29 +187,29 @@ def _memory(
     return fields
 
 
-def _stats(facade: ServerFacade) -> dict[str, Any]:
-    statistics = facade.statistics
-    commands, input_bytes, output_bytes = statistics.rates()
+def _stats(facade: ServerFacade, all_parts: Contributions) -> dict[str, Any]:
+    sums, rates, exchange = all_parts.sums, all_parts.rates, facade.exchange
     return {
-        "total_connections_received": statistics.connections_received,
-        "total_commands_processed": statistics.commands_processed,
-        "instantaneous_ops_per_sec": round(commands),
-        "total_net_input_bytes": statistics.input_bytes,
-        "total_net_output_bytes": statistics.output_bytes,
-        "instantaneous_input_kbps": f"{input_bytes / 1024:.2f}",
-        "instantaneous_output_kbps": f"{output_bytes / 1024:.2f}",
-        "rejected_connections": statistics.connections_rejected,
-        "client_query_buffer_limit_disconnections": statistics.query_limit_disconnections,
-        "client_output_buffer_limit_disconnections": statistics.output_limit_disconnections,
-        "protocol_errors": statistics.protocol_errors,
+        **_chosen(sums, "total_connections_received", "total_commands_processed"),
+        "instantaneous_ops_per_sec": round(rates["commands"]),
+        **_chosen(sums, "total_net_input_bytes", "total_net_output_bytes"),
+        "instantaneous_input_kbps": f"{rates['input_bytes'] / 1024:.2f}",
+        "instantaneous_output_kbps": f"{rates['output_bytes'] / 1024:.2f}",
+        **_chosen(
+            sums,
+            "rejected_connections",
+            "client_query_buffer_limit_disconnections",
+            "client_output_buffer_limit_disconnections",
+            "protocol_errors",
+        ),
         "acl_access_denied_auth": facade.acl.log.counts[Reason.AUTH],
         "acl_access_denied_cmd": facade.acl.log.counts[Reason.COMMAND],
         "acl_access_denied_key": facade.acl.log.counts[Reason.KEY],
         "acl_access_denied_channel": facade.acl.log.counts[Reason.CHANNEL],
-        "tracking_total_prefixes": len(facade.tracking.prefixes),
-        "pubsub_channels": facade.broker.registry.total(Kind.CHANNEL),
-        "pubsub_patterns": facade.broker.registry.total(Kind.PATTERN),
-        "pubsubshard_channels": facade.broker.registry.total(Kind.SHARD_CHANNEL),
+        "tracking_total_prefixes": len(all_parts.prefixes),
+        "pubsub_channels": len(exchange.names(Kind.CHANNEL)),
+        "pubsub_patterns": len(exchange.names(Kind.PATTERN)),
+        "pubsubshard_channels": len(exchange.names(Kind.SHARD_CHANNEL)),
     }
 
 

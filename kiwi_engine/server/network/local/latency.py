@@ -13,6 +13,7 @@ from kiwi_engine.resp import reply
 from kiwi_engine.server.network.facade import ServerFacade
 from kiwi_engine.server.network.latency.doctor import report
 from kiwi_engine.server.network.latency.graph import draw
+from kiwi_engine.server.network.local.contribution import contributions
 from kiwi_engine.server.network.local.handler import Handler
 from kiwi_engine.server.network.local.help import help_reply
 from kiwi_engine.server.network.session import Session
@@ -66,7 +67,8 @@ def doctor(facade: ServerFacade, session: Session, arguments: list[bytes]) -> by
 async def histogram(facade: ServerFacade, session: Session, arguments: list[bytes]) -> bytes:
     """The commands that were called, or those named; a container means its subcommands."""
     storage = await facade.query("stats", {})
-    counts: dict[str, list[int]] = facade.statistics.latency_counts() | storage["latencystats"]
+    here = (await contributions(facade)).latency_counts
+    counts: dict[str, list[int]] = here | storage["latencystats"]
     flat: list[bytes] = []
     for name in _names(arguments[2:], list(counts)):
         buckets = cumulative(counts[name])

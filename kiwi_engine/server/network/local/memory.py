@@ -12,6 +12,7 @@ from typing import Any, Final
 from kiwi_engine.resp import reply
 from kiwi_engine.server.memory_release import release_memory
 from kiwi_engine.server.network.facade import ServerFacade
+from kiwi_engine.server.network.local.contribution import contributions
 from kiwi_engine.server.network.local.handler import Handler
 from kiwi_engine.server.network.local.help import help_reply
 from kiwi_engine.server.network.local.process_facts import ProcessFacts, process_facts
@@ -25,7 +26,8 @@ _LARGE_BUFFER_BYTES: Final = 32 * _MIB
 
 async def stats(facade: ServerFacade, session: Session, arguments: list[bytes]) -> bytes:
     flat: list[bytes] = []
-    for name, value in (await _facts(facade)).items():
+    facts, _ = await _facts(facade)
+    for name, value in facts.items():
         flat += (reply.bulk(name.encode()), _number(value, session.resp3))
     return reply.mapping(session.resp3, flat)
 
@@ -37,8 +39,10 @@ def _number(value: float, resp3: bool) -> bytes:
     return b",%b\r\n" % text if resp3 else reply.bulk(text)
 
 
-async def _facts(facade: ServerFacade) -> dict[str, float]:
+async def _facts(facade: ServerFacade) -> tuple[dict[str, float], int]:
+    """The fields of MEMORY STATS, and how many processes there are."""
     storage = await facade.query("stats", {})
+    all_parts = await contributions(facade)
     processes = _processes(facade)
     keys = sum(database["keys"] for database in storage["keyspace"].values())
     rocksdb, commits = storage["rocksdb"], storage["commitworker"]
@@ -50,10 +54,10 @@ async def _facts(facade: ServerFacade) -> dict[str, float]:
         "index.block.cache": rocksdb["block_cache_bytes"],
         "index.memtables": rocksdb["memtable_bytes"],
     }
-    return {
+    fields = {
         "peak.allocated": sum(process.resident_bytes_peak for process in processes),
         "total.allocated": resident,
-        "clients.normal": sum(sum(facade.buffers(each)) for each in facade.sessions()),
+        "clients.normal": all_parts.client_bytes,
         **caches,
         "memory.budget": int(facade.config.get("memory")),
         "budget.percentage": 100 * sum(caches.values()) / int(facade.config.get("memory")),
@@ -61,16 +65,17 @@ async def _facts(facade: ServerFacade) -> dict[str, float]:
         "keys.bytes-per-key": on_disk // keys if keys else 0,
         "dataset.bytes": on_disk,
     }
+    return fields, len(processes)
 
 
 def _processes(facade: ServerFacade) -> list[ProcessFacts]:
     numbers = {facade.facts.network_process_id, facade.facts.storage_process_id or 0}
+    numbers.update(facade.lifecycle.worker_process_ids())
     return [facts for number in numbers if (facts := process_facts(number)) is not None]
 
 
 async def doctor(facade: ServerFacade, session: Session, arguments: list[bytes]) -> bytes:
-    text = diagnosis(await _facts(facade), len(_processes(facade)))
-    return reply.verbatim(session.resp3, text.encode())
+    return reply.verbatim(session.resp3, diagnosis(*await _facts(facade)).encode())
 
 
 def diagnosis(facts: Mapping[str, Any], processes: int) -> str:
@@ -102,8 +107,14 @@ def malloc_stats(facade: ServerFacade, session: Session, arguments: list[bytes])
 
 
 async def purge(facade: ServerFacade, session: Session, arguments: list[bytes]) -> bytes:
-    release_memory()
+    purge_share(facade, session, arguments)
     await facade.query("release_memory", {})
+    return reply.OK
+
+
+def purge_share(facade: ServerFacade, session: Session, arguments: list[bytes]) -> bytes:
+    """What a network process releases for itself."""
+    release_memory()
     return reply.OK
 
 

@@ -6,6 +6,7 @@ Where there is no /proc, or the process is gone, the facts are missing rather th
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,6 +39,19 @@ def process_facts(process_id: int) -> ProcessFacts | None:
         kilobytes["VmHWM"] * 1024,
         int(fields[11]) / ticks_a_second,
         int(fields[12]) / ticks_a_second,
+    )
+
+
+def total_facts(process_ids: Iterable[int]) -> ProcessFacts | None:
+    """The sums over those processes whose facts are known; None if none are."""
+    found = [facts for number in process_ids if (facts := process_facts(number)) is not None]
+    if not found:
+        return None
+    return ProcessFacts(
+        sum(each.resident_bytes for each in found),
+        sum(each.resident_bytes_peak for each in found),
+        sum(each.user_seconds for each in found),
+        sum(each.system_seconds for each in found),
     )
 
 

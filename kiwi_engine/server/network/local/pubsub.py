@@ -12,8 +12,10 @@ from kiwi_engine.errors import ReplyError
 from kiwi_engine.keyspace.glob import compile_glob
 from kiwi_engine.resp import reply
 from kiwi_engine.server.network.facade import ServerFacade
-from kiwi_engine.server.network.local.handler import Handler
+from kiwi_engine.server.network.local.handler import Answer, Handler
 from kiwi_engine.server.network.local.help import help_reply
+from kiwi_engine.server.network.local.wishes import tell_storage
+from kiwi_engine.server.network.pubsub.broker import QUERY
 from kiwi_engine.server.network.pubsub.registry import Kind
 from kiwi_engine.server.network.session import Session
 
@@ -38,42 +40,55 @@ def check_subscriber(session: Session, name: str) -> None:
     )
 
 
-def subscribe(facade: ServerFacade, session: Session, arguments: list[bytes]) -> bytes:
-    return facade.broker.subscribe(session, Kind.CHANNEL, arguments[1:])
+def subscribe(facade: ServerFacade, session: Session, arguments: list[bytes]) -> Answer:
+    return _confirmed(facade, facade.exchange.subscribe(session, Kind.CHANNEL, arguments[1:]))
 
 
-def psubscribe(facade: ServerFacade, session: Session, arguments: list[bytes]) -> bytes:
-    return facade.broker.subscribe(session, Kind.PATTERN, arguments[1:])
+def psubscribe(facade: ServerFacade, session: Session, arguments: list[bytes]) -> Answer:
+    return _confirmed(facade, facade.exchange.subscribe(session, Kind.PATTERN, arguments[1:]))
 
 
-def ssubscribe(facade: ServerFacade, session: Session, arguments: list[bytes]) -> bytes:
+def ssubscribe(facade: ServerFacade, session: Session, arguments: list[bytes]) -> Answer:
     """Refused in a transaction, unlike its older siblings, which clients have used there."""
     if session.is_executing:
         raise ReplyError("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client")
-    return facade.broker.subscribe(session, Kind.SHARD_CHANNEL, arguments[1:])
+    return _confirmed(facade, facade.exchange.subscribe(session, Kind.SHARD_CHANNEL, arguments[1:]))
 
 
-def unsubscribe(facade: ServerFacade, session: Session, arguments: list[bytes]) -> bytes:
-    return facade.broker.unsubscribe(session, Kind.CHANNEL, arguments[1:])
+def unsubscribe(facade: ServerFacade, session: Session, arguments: list[bytes]) -> Answer:
+    return _confirmed(facade, facade.exchange.unsubscribe(session, Kind.CHANNEL, arguments[1:]))
 
 
-def punsubscribe(facade: ServerFacade, session: Session, arguments: list[bytes]) -> bytes:
-    return facade.broker.unsubscribe(session, Kind.PATTERN, arguments[1:])
+def punsubscribe(facade: ServerFacade, session: Session, arguments: list[bytes]) -> Answer:
+    return _confirmed(facade, facade.exchange.unsubscribe(session, Kind.PATTERN, arguments[1:]))
 
 
-def sunsubscribe(facade: ServerFacade, session: Session, arguments: list[bytes]) -> bytes:
-    return facade.broker.unsubscribe(session, Kind.SHARD_CHANNEL, arguments[1:])
+def sunsubscribe(facade: ServerFacade, session: Session, arguments: list[bytes]) -> Answer:
+    return _confirmed(
+        facade, facade.exchange.unsubscribe(session, Kind.SHARD_CHANNEL, arguments[1:])
+    )
 
 
-def publish(facade: ServerFacade, session: Session, arguments: list[bytes]) -> bytes:
+def _confirmed(facade: ServerFacade, answer: Answer) -> Answer:
+    return answer if facade.peers.numbering.count == 1 else _when_counted(facade, answer)
+
+
+async def _when_counted(facade: ServerFacade, answer: Answer) -> bytes:
+    """The confirmations, once scripts of clients of any process count the subscriber, too."""
+    confirmations = answer if isinstance(answer, bytes) else await answer
+    # Behind the counts, which are told in any case.
+    await tell_storage(facade, QUERY, {})
+    return confirmations
+
+
+def publish(facade: ServerFacade, session: Session, arguments: list[bytes]) -> Answer:
     _, channel, content = arguments
-    return reply.integer(facade.broker.publish(channel, content, publisher=session))
+    return facade.exchange.publish(session, channel, content, is_sharded=False)
 
 
-def spublish(facade: ServerFacade, session: Session, arguments: list[bytes]) -> bytes:
+def spublish(facade: ServerFacade, session: Session, arguments: list[bytes]) -> Answer:
     _, channel, content = arguments
-    count = facade.broker.publish(channel, content, is_sharded=True, publisher=session)
-    return reply.integer(count)
+    return facade.exchange.publish(session, channel, content, is_sharded=True)
 
 
 def channels(facade: ServerFacade, session: Session, arguments: list[bytes]) -> bytes:
@@ -90,7 +105,7 @@ def _list(facade: ServerFacade, kind: Kind, arguments: list[bytes]) -> bytes:
         raise ReplyError(
             f"ERR unknown subcommand or wrong number of arguments for '{shown}'. Try PUBSUB HELP."
         )
-    names = facade.broker.registry.names(kind)
+    names = facade.exchange.names(kind)
     if len(arguments) == 3:
         matches = compile_glob(arguments[2])
         names = [name for name in names if matches(name)]
@@ -108,12 +123,12 @@ def shardnumsub(facade: ServerFacade, session: Session, arguments: list[bytes]) 
 def _counts(facade: ServerFacade, kind: Kind, arguments: list[bytes]) -> bytes:
     flat: list[bytes] = []
     for name in arguments[2:]:
-        flat += (reply.bulk(name), reply.integer(facade.broker.registry.count(kind, name)))
+        flat += (reply.bulk(name), reply.integer(facade.exchange.count(kind, name)))
     return reply.array(flat)
 
 
 def numpat(facade: ServerFacade, session: Session, arguments: list[bytes]) -> bytes:
-    return reply.integer(facade.broker.registry.total(Kind.PATTERN))
+    return reply.integer(len(facade.exchange.names(Kind.PATTERN)))
 
 
 def help_(facade: ServerFacade, session: Session, arguments: list[bytes]) -> bytes:

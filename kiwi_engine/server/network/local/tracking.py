@@ -1,4 +1,4 @@
-"""CLIENT TRACKING, CACHING, TRACKINGINFO and GETREDIR (pure but for the session)."""
+"""CLIENT TRACKING, CACHING, TRACKINGINFO and GETREDIR (glue)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,16 @@ from kiwi_engine.commands.arguments import SYNTAX
 from kiwi_engine.errors import ReplyError
 from kiwi_engine.resp import reply
 from kiwi_engine.server.network.facade import ServerFacade
-from kiwi_engine.server.network.local.handler import Handler
+from kiwi_engine.server.network.local.handler import Answer, Handler
+from kiwi_engine.server.network.local.wishes import tell_storage
 from kiwi_engine.server.network.session import Session
-from kiwi_engine.server.network.tracking.mode import check, options_of
+from kiwi_engine.server.network.tracking.mode import (
+    TrackingOptions,
+    check,
+    options_of,
+    redirects_of,
+)
+from kiwi_engine.server.network.tracking.tracking import QUERY
 
 _NOT_TRACKING: Final = (
     "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or "
@@ -19,16 +26,47 @@ _NOT_TRACKING: Final = (
 _WRONG_MODE: Final = "ERR CLIENT CACHING {} is only valid when tracking is enabled in {} mode."
 
 
-def tracking(facade: ServerFacade, session: Session, arguments: list[bytes]) -> bytes:
-    options = options_of(arguments, {each.id for each in facade.sessions()})
+def tracking(facade: ServerFacade, session: Session, arguments: list[bytes]) -> Answer:
+    connections = {each.id for each in facade.sessions()}
+    if facade.peers.numbering.count > 1:
+        return _track_all(facade, session, arguments, connections)
+    options = _options(session, arguments, connections)
+    if options is None:
+        facade.tracking.stop(session)
+    else:
+        facade.tracking.start(session, options)
+    return reply.OK
+
+
+def _options(
+    session: Session, arguments: list[bytes], connections: set[int]
+) -> TrackingOptions | None:
+    """What is asked for, which was checked; None: tracking is to end."""
+    options = options_of(arguments, connections)
     switch = arguments[2].lower()
     if switch == b"on":
         check(options, session.tracking)
-        facade.tracking.start(session, options)
-    elif switch == b"off":
+        return options
+    if switch == b"off":
+        return None
+    raise ReplyError(SYNTAX)
+
+
+async def _track_all(
+    facade: ServerFacade, session: Session, arguments: list[bytes], connections: set[int]
+) -> bytes:
+    """Changes that other processes ask for behind the reply are followed, too."""
+    redirections = facade.tracking.redirections
+    for connection in filter(redirections.crosses, redirects_of(arguments)):
+        if await redirections.exists(connection):
+            connections.add(connection)
+    options = _options(session, arguments, connections)
+    if options is None:
         facade.tracking.stop(session)
-    else:
-        raise ReplyError(SYNTAX)
+        return reply.OK
+    with facade.tracking.beginning(options) as wanted:
+        await tell_storage(facade, QUERY, wanted)
+        facade.tracking.start(session, options)
     return reply.OK
 
 

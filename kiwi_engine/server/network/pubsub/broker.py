@@ -39,14 +39,15 @@ Push = Callable[[int, bytes], None]
 
 
 class Broker:
-    """`push` sends a message at once, `push_behind` when the command under way is answered.
+    """`push` sends a message at once, `push_held` when the command under way is answered.
 
-    `on_change` is called when counts of subscribers have changed, once until `take_changes`.
+    What is pushed to the same connection behind a held message follows that. `on_change` is called
+    when counts of subscribers have changed, once until `take_changes`.
     """
 
-    def __init__(self, push: Push, push_behind: Push, on_change: Callable[[], None]) -> None:
+    def __init__(self, push: Push, push_held: Push, on_change: Callable[[], None]) -> None:
         self._push = push
-        self._push_behind = push_behind
+        self._push_held = push_held
         self._on_change = on_change
         self.registry: Registry[Session] = Registry()
         # Whose counts the storage runtime has not been told.
@@ -80,12 +81,15 @@ class Broker:
         session.refresh()
         return encoded
 
-    def forget(self, session: Session) -> None:
-        """End all subscriptions of a session without a word to it."""
-        if session.subscriptions is not None:
-            for kind, name in self.registry.forget(session):
-                self._note(kind, name)
-            session.refresh()
+    def forget(self, session: Session) -> list[tuple[Kind, bytes]]:
+        """End all subscriptions of a session without a word to it; what they were."""
+        if session.subscriptions is None:
+            return []
+        ended = self.registry.forget(session)
+        for kind, name in ended:
+            self._note(kind, name)
+        session.refresh()
+        return ended
 
     # ---- messages
 
@@ -95,11 +99,12 @@ class Broker:
         content: bytes,
         *,
         is_sharded: bool = False,
-        publisher: Session | None = None,
+        publisher: int = 0,
     ) -> int:
         """How many got the message; who gets it twice, by a pattern, counts twice.
 
-        The `publisher` itself gets it behind the reply to its command (since Redis 7.2).
+        The `publisher`, a connection or 0, gets it behind the reply to its command (since Redis
+        7.2).
         """
         registry = self.registry
         kind = Kind.SHARD_CHANNEL if is_sharded else Kind.CHANNEL
@@ -118,15 +123,18 @@ class Broker:
         """Publish what the storage runtime tells: of a script, or a keyspace notification."""
         self.publish(event.channel, event.message, is_sharded=event.is_sharded)
 
-    def _send(
-        self, audience: dict[Session, None], encoded: bytes, publisher: Session | None
-    ) -> int:
+    def hold_messages(self, session: Session) -> None:
+        """Let what is sent to `session` from now on follow the reply that it waits for."""
+        self._push_held(session.id, b"")
+
+    def _send(self, audience: dict[Session, None], encoded: bytes, publisher: int) -> int:
         pushed = b""
         for session in audience:
             if session.resp3:
                 pushed = pushed or as_push(encoded)
-            push = self._push_behind if session is publisher else self._push
-            push(session.id, pushed if session.resp3 else encoded)
+            identity = session.id
+            push = self._push_held if identity == publisher else self._push
+            push(identity, pushed if session.resp3 else encoded)
         return len(audience)
 
     # ---- what the storage runtime is to know

@@ -29,6 +29,7 @@ from typing import Any, Protocol
 from kiwi_engine.channel.circuit_breaker import CircuitBreaker
 from kiwi_engine.channel.events import EVENT_RUN, Event, ScriptIsSlow, Waits, decode_event
 from kiwi_engine.channel.frames import Request, Run, RunFlags
+from kiwi_engine.channel.numbering import SOLE, Numbering
 from kiwi_engine.channel.queries import PING
 from kiwi_engine.channel.returned_runs import decode_returned, is_returned
 from kiwi_engine.channel.statistics import ChannelStatistics
@@ -49,7 +50,7 @@ from kiwi_engine.server.network.storage_client.facts import channel_facts
 from kiwi_engine.server.network.storage_client.in_flight import InFlight
 from kiwi_engine.server.network.storage_client.outbox import Frame, Outbox
 from kiwi_engine.server.network.storage_client.questions import Questions
-from kiwi_engine.server.network.storage_client.recovery import Recovery
+from kiwi_engine.server.network.storage_client.recovery import Recovery, lines_of
 from kiwi_engine.server.network.storage_client.retry import RetryPolicy
 
 # What a new storage runtime is told first, as queries: (method, parameters).
@@ -78,12 +79,17 @@ class StorageClient:
     """One storage runtime (one shard), whichever process it is in at the moment."""
 
     def __init__(
-        self, settings: Settings, loop: asyncio.AbstractEventLoop, random: Random | None = None
+        self,
+        settings: Settings,
+        loop: asyncio.AbstractEventLoop,
+        random: Random | None = None,
+        numbering: Numbering = SOLE,
     ) -> None:
         self._loop = loop
         self._link: Link | None = None
         self._is_flush_scheduled = False
-        self._next_id = 1
+        self._next_id = numbering.first
+        self._id_step = numbering.count
         self.statistics = ChannelStatistics()
         self.credits = Credits(monotonic_ns)
         self.credits.on_relief = self._note_relief
@@ -98,7 +104,7 @@ class StorageClient:
         self._recovery = Recovery(
             self.credits, self.outbox, self.in_flight, self._retry, self.statistics
         )
-        self._questions = Questions(loop)
+        self._questions = Questions(loop, numbering)
         # The runs of a frame whose end the kernel may not have taken yet.
         self._leaving: Sequence[Slot] = ()
         self._delay_timer: asyncio.TimerHandle | None = None
@@ -108,6 +114,11 @@ class StorageClient:
         # What is done with events, and when a storage runtime has died: events are lost with it.
         self.on_event: Callable[[Event], None] = lambda event: None
         self.on_loss: Callable[[Touched], None] = lambda touched: None
+        # `agree` calls what it is given when the next storage runtime may be used, and `on_use` is
+        # called when it is.
+        self.agree: Callable[[Callable[[], None]], None] = lambda go: go()
+        self.on_use: Callable[[], None] = lambda: None
+        self._arriving: Link | None = None
         self.configure(settings)
 
     def configure(self, settings: Settings) -> None:
@@ -215,7 +226,7 @@ class StorageClient:
         now_ns = monotonic_ns()
         pending, blocked = self.in_flight.pending, self.in_flight.blocked
         runs = []
-        identity = self._next_id
+        identity, step = self._next_id, self._id_step
         arrived_ns, count = 0, -len(pending)
         for slot in slots:
             slot.run_id = identity
@@ -226,7 +237,7 @@ class StorageClient:
                 pending[identity] = slot
                 arrived_ns += slot.arrived_ns
             runs.append(run_of(slot))
-            identity += 1
+            identity += step
         self._next_id = identity
         statistics = self.statistics
         statistics.frames += 1
@@ -368,8 +379,16 @@ class StorageClient:
         self._greetings.append(greeting)
 
     def connect(self, link: Link) -> None:
-        """A storage runtime is ready: send what waits for it."""
-        self._link = link
+        """A storage runtime is ready: send what waits for it, as soon as that is agreed."""
+        self._arriving = link
+        self.agree(lambda: self._use(link))
+
+    def _use(self, link: Link) -> None:
+        if self._arriving is not link:
+            # It was gone before.
+            return
+        self._link, self._arriving = link, None
+        self.on_use()
         link.on_drained = self._drained
         self.breaker.came_back()
         self.outbox.put_first(
@@ -384,6 +403,7 @@ class StorageClient:
     def disconnect(self) -> None:
         """The storage runtime is gone; the module docstring says what becomes of its requests."""
         link, self._link = self._link, None
+        self._arriving = None
         if link is None:
             return
         self.is_held_up = False
@@ -391,9 +411,19 @@ class StorageClient:
         leaving, self._leaving = self._leaving, ()
         self.outbox.remove_queries(lambda query: True)
         self._questions.fail_all(ChannelClosedError("the storage runtime stopped"))
-        touched = self._recovery.lose(leaving if link.is_cut_off else ())
+        touched, lines = self._recovery.lose(leaving if link.is_cut_off else ())
         self.on_loss(touched)
+        _give_up(lines)
         self.credits.relieve()
+
+    @property
+    def waiting(self) -> Sequence[Slot]:
+        """The runs that went on waiting when the last storage runtime died, for all it knew."""
+        return self._recovery.waiting
+
+    def doubt(self, touched: Touched) -> None:
+        """The last storage runtime may have made these changes, too, without a word."""
+        self._recovery.doubt(touched)
 
     def _wait_for_delayed(self) -> None:
         """Have the first of the delayed connections go on in time."""
@@ -414,10 +444,11 @@ class StorageClient:
     def expire(self, now_ns: int) -> None:
         """Answer what is past its deadline; called about ten times a second."""
         opened_count = self.breaker.opened_count
-        for slot, encoded in self._deadlines.expire_unsent(now_ns):
+        unsent = self._deadlines.expire_unsent(now_ns)
+        for slot, encoded in unsent:
             self._complete_unexecuted(slot, encoded)
-        if not self.is_held_up:
-            self._deadlines.expire_sent(now_ns)
+        sent = [] if self.is_held_up else self._deadlines.expire_sent(now_ns)
+        _give_up(lines_of([*(slot for slot, _ in unsent), *sent]))
         self.breaker.look(now_ns)
         if self.breaker.opened_count != opened_count:
             self._refuse_unsent()
@@ -425,9 +456,16 @@ class StorageClient:
 
     def _refuse_unsent(self) -> None:
         """The breaker has opened: what waits to be sent waits in vain."""
-        for slot in self.outbox.remove_runs(lambda slot: not is_blocking(slot)):
+        refused = self.outbox.remove_runs(lambda slot: not is_blocking(slot))
+        for slot in refused:
             self.credits.settle(slot)
             self._refuse(slot)
+        _give_up(lines_of(refused))
+
+
+def _give_up(lines: Iterable[ReplyLine]) -> None:
+    for line in lines:
+        line.on_given_up()
 
 
 def run_of(slot: Slot) -> Run:

@@ -36,11 +36,13 @@ class Deadlines:
         self._admission = admission
         self._statistics = statistics
 
-    def expire_sent(self, now_ns: int) -> None:
+    def expire_sent(self, now_ns: int) -> list[Slot]:
         """Answer the late runs that the storage runtime has, and may carry out all the same."""
-        for slot in self._in_flight.take_late(now_ns):
+        late = self._in_flight.take_late(now_ns)
+        for slot in late:
             self._settle(slot, now_ns)
             slot.complete(when_timed_out(slot, sent=True))
+        return late
 
     def expire_unsent(self, now_ns: int) -> list[tuple[Slot, bytes]]:
         """The late runs that were never sent, and what they are to be answered."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from itertools import count
 from typing import Any, Final
 
 from kiwi_engine.channel.frames import Query
+from kiwi_engine.channel.numbering import Numbering
 from kiwi_engine.errors import KiwiError, OverloadedError
 
 logger = logging.getLogger(__name__)
@@ -18,9 +20,9 @@ WAITING_MAX: Final = 10_000
 class Questions:
     """The answers to come, by the number of the query."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, numbering: Numbering) -> None:
         self._loop = loop
-        self._next_id = 1
+        self._identities = count(numbering.first, numbering.count)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
 
     def ask(self, method: str, parameters: dict[str, Any]) -> tuple[Query, asyncio.Future[Any]]:
@@ -36,8 +38,7 @@ class Questions:
         return query
 
     def _new(self, method: str, parameters: dict[str, Any]) -> tuple[Query, asyncio.Future[Any]]:
-        query = Query(self._next_id, method, parameters)
-        self._next_id += 1
+        query = Query(next(self._identities), method, parameters)
         future = self._waiting[query.id] = self._loop.create_future()
         return query, future
 

@@ -6,7 +6,9 @@ over to that. The errors, and their order, are those of Redis 7.2 (`clientComman
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
+from contextlib import suppress
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -90,7 +92,17 @@ class TrackingMode:
         return [name for name, holds in named if holds]
 
 
-def options_of(words: Sequence[bytes], connections: Iterable[int]) -> TrackingOptions:
+def redirects_of(words: Sequence[bytes]) -> list[int]:
+    """The numbers that a whole CLIENT TRACKING command may redirect to; it may be wrong."""
+    found = []
+    for option, value in pairwise(words[3:]):
+        if option.lower() == b"redirect":
+            with suppress(ReplyError):
+                found.append(integer(value))
+    return found
+
+
+def options_of(words: Sequence[bytes], connections: Container[int]) -> TrackingOptions:
     """The options of a whole CLIENT TRACKING command; `ReplyError` where they are wrong.
 
     Those of OFF are read too, and mean nothing. `connections` are the numbers of all there are.

@@ -22,6 +22,10 @@ class PrefixTable:
         """How many prefixes are tracked."""
         return len(self._trackers)
 
+    def names(self) -> list[bytes]:
+        """The prefixes that are tracked."""
+        return list(self._trackers)
+
     def add(self, source: int, prefixes: Iterable[bytes]) -> None:
         """`source` tracks these prefixes."""
         for prefix in prefixes:

@@ -13,16 +13,19 @@ everything, at once: what is read from now on is read from its successor, which 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final, Protocol
 
 from kiwi_engine.channel.events import Flushed, Invalidated
+from kiwi_engine.server.network.peers.peers import Peers
 from kiwi_engine.server.network.session import Session
 from kiwi_engine.server.network.tracking.broadcasts import Broadcasts, keys_for
 from kiwi_engine.server.network.tracking.messages import broken_redirection, invalidation
 from kiwi_engine.server.network.tracking.mode import TrackingMode, TrackingOptions
 from kiwi_engine.server.network.tracking.prefixes import PrefixTable
+from kiwi_engine.server.network.tracking.redirections import Ends, Redirections
 
 # The query by which the storage runtime is told whether somebody tracks, and by prefixes.
 QUERY: Final = "tracking"
@@ -49,14 +52,22 @@ class Tracking:
     """
 
     def __init__(
-        self, surroundings: Surroundings, tell: Callable[[str, dict[str, Any]], None]
+        self,
+        surroundings: Surroundings,
+        tell: Callable[[str, dict[str, Any]], None],
+        peers: Peers,
     ) -> None:
         self._surroundings = surroundings
         self._tell = tell
+        self.redirections = Redirections(
+            peers, Ends(self._has, self._deliver, self._note_broken_redirection)
+        )
         # The connections that track.
         self._sessions: dict[int, Session] = {}
         self.prefixes = PrefixTable()
         self._broadcasts = Broadcasts(self.prefixes)
+        # Of those who wait until the storage runtime knows: whether they track by prefixes.
+        self._beginning: list[bool] = []
         self._told = self._wanted
 
     def __len__(self) -> int:
@@ -82,6 +93,17 @@ class Tracking:
         self._tell_storage()
         session.refresh()
 
+    @contextmanager
+    def beginning(self, options: TrackingOptions) -> Iterator[dict[str, Any]]:
+        """Around a `start` in front of which the storage runtime is to know: what it is told."""
+        self._beginning.append(options.is_broadcast)
+        self._tell_storage()
+        try:
+            yield self._wanted
+        finally:
+            self._beginning.remove(options.is_broadcast)
+            self._tell_storage()
+
     def stop(self, session: Session) -> None:
         """End tracking; also when the connection ends."""
         mode = session.tracking
@@ -102,7 +124,10 @@ class Tracking:
     @property
     def _wanted(self) -> dict[str, Any]:
         """What the storage runtime is to tell."""
-        return {"anybody": bool(self._sessions), "all_keys": bool(self.prefixes)}
+        return {
+            "anybody": bool(self._sessions or self._beginning),
+            "all_keys": bool(self.prefixes) or any(self._beginning),
+        }
 
     def _tell_storage(self) -> None:
         if self._told != self._wanted:
@@ -159,14 +184,33 @@ class Tracking:
         mode = session.tracking
         if mode is None:
             return
-        receiver: Session | None = session
-        if mode.redirect:
-            receiver = self._surroundings.find_session(mode.redirect)
-            if receiver is None:
-                mode.is_redirect_broken = True
-                if session.resp3:
-                    self._surroundings.push(session.id, broken_redirection(mode.redirect))
-                return
-        assert receiver is not None, "it is the session itself"
-        if receiver.resp3 or (mode.redirect and receiver.subscriptions is not None):
-            self._surroundings.push(receiver.id, invalidation(keys, resp3=receiver.resp3))
+        if not mode.redirect:
+            if session.resp3:
+                self._surroundings.push(session.id, invalidation(keys, resp3=True))
+        elif self.redirections.crosses(mode.redirect):
+            self.redirections.send(mode.redirect, session.id, keys)
+        elif not self._deliver(mode.redirect, keys):
+            self._note_broken_redirection(session.id, mode.redirect)
+
+    # ---- who is told for another one
+
+    def _has(self, connection: int) -> bool:
+        return self._surroundings.find_session(connection) is not None
+
+    def _deliver(self, connection: int, keys: list[bytes] | None) -> bool:
+        """Tell it, if it can be told; whether there is such a connection."""
+        receiver = self._surroundings.find_session(connection)
+        if receiver is None:
+            return False
+        if receiver.resp3 or receiver.subscriptions is not None:
+            self._surroundings.push(connection, invalidation(keys, resp3=receiver.resp3))
+        return True
+
+    def _note_broken_redirection(self, tracker: int, connection: int) -> None:
+        session = self._sessions.get(tracker)
+        mode = None if session is None else session.tracking
+        if session is None or mode is None or mode.redirect != connection:
+            return
+        mode.is_redirect_broken = True
+        if session.resp3:
+            self._surroundings.push(tracker, broken_redirection(connection))

@@ -63,6 +63,13 @@ def addresses_of(settings: Settings) -> list[Address]:
     return list(dict.fromkeys(found))
 
 
+def clash(one: Address, other: Address) -> bool:
+    """Whether a process cannot listen on both, because what comes to one comes to the other."""
+    if "unix" in (one.kind, other.kind) or (one.port, one.is_ipv6) != (other.port, other.is_ipv6):
+        return False
+    return one.host == other.host or None in (one.host, other.host)
+
+
 class Change(NamedTuple):
     """The way from one set of addresses to another.
 

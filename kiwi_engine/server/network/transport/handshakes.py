@@ -17,11 +17,15 @@ class Handshake(Protocol):
 
 
 class Handshakes:
-    """`has_room` says whether one more client may come, and counts it if not."""
+    """`has_room` says whether one more client may come, and counts it if not.
+
+    `on_failure` is called when one has given its place back.
+    """
 
     def __init__(self, has_room: Callable[[], bool], timeout_ms: Callable[[], int]) -> None:
         self._has_room = has_room
         self._timeout_ms = timeout_ms
+        self.on_failure: Callable[[], None] = lambda: None
         self._under_way: set[Handshake] = set()
         self.done_count = 0
         self.failed_count = 0
@@ -59,6 +63,7 @@ class Handshakes:
             self.timed_out_count += 1
         else:
             self.failed_count += 1
+        self.on_failure()
         return True
 
     def facts(self) -> dict[str, int]:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 import socket
 from collections.abc import Callable, Collection, Coroutine
 from typing import Any, Final
 
+from kiwi_engine.channel.numbering import SOLE, Numbering
 from kiwi_engine.config.live import LiveConfig
 from kiwi_engine.config.settings import Settings
 from kiwi_engine.errors import ConfigError
@@ -20,10 +22,16 @@ from kiwi_engine.server.network.transport.addresses import (
     Address,
     addresses_of,
     change,
+    clash,
     listener_lines,
 )
 from kiwi_engine.server.network.transport.handshakes import Handshakes
-from kiwi_engine.server.network.transport.sockets import identity_of, remove_own, take
+from kiwi_engine.server.network.transport.sockets import (
+    check_free,
+    identity_of,
+    remove_own,
+    take,
+)
 from kiwi_engine.server.network.transport.tls_context import TlsContext, make_context
 from kiwi_engine.server.network.transport.tls_layer import TlsLayer
 
@@ -47,6 +55,10 @@ class Listeners:
     """`make_connection` makes the protocol of each client.
 
     `has_room` says whether a client may begin a TLS handshake, and counts it if not.
+
+    Of several network processes (`numbering`) all have the TCP addresses. The primary makes sure
+    that no other server has them, and the Unix socket is its alone. A worker takes over what the
+    primary could have; what it cannot have itself it does without, and logs that.
     """
 
     def __init__(
@@ -54,8 +66,11 @@ class Listeners:
         config: LiveConfig,
         make_connection: Callable[[], asyncio.Protocol],
         has_room: Callable[[], bool],
+        numbering: Numbering = SOLE,
     ) -> None:
         self._config = config
+        self._is_shared = numbering.count > 1
+        self._is_primary = numbering.number == 0
         self._make_connection = make_connection
         self.handshakes = Handshakes(has_room, lambda: config.settings.tls_handshake_timeout)
         self._tls: TlsContext | None = None
@@ -75,20 +90,20 @@ class Listeners:
         `ConfigError` for certificates that cannot be used, `OSError` for an address.
         """
         settings = self._config.settings
-        addresses = addresses_of(settings)
-        if not addresses:
+        addresses = self._wanted(settings)
+        if not addresses and self._is_primary:
             raise ConfigError(["port, tls-port, unixsocket: none is set, nobody could connect"])
         if settings.tls_port:
             self._tls = make_context(settings)
         try:
             for address in addresses:
-                self._take(address, settings)
+                self._take(address, settings, is_new=True)
         except OSError:
             self.close()
             raise
-        if not self._sockets:
+        if addresses and not self._sockets:
             raise OSError(errno.EADDRNOTAVAIL, "this machine has none of the addresses of bind")
-        if settings.unixsocket:
+        if settings.unixsocket and self._is_primary:
             self._unix_identity = identity_of(settings.unixsocket)
 
     async def start(self) -> None:
@@ -98,7 +113,7 @@ class Listeners:
         address, but one only can listen.
         """
         for address in list(self._sockets):
-            self._listen(address)
+            self._listen(address, is_new=True)
             await self._serve(address)
 
     def close(self) -> None:
@@ -109,21 +124,44 @@ class Listeners:
             handshake.abort()
         remove_own(self._config.settings.unixsocket, self._unix_identity)
 
-    def _take(self, address: Address, settings: Settings) -> None:
+    def _wanted(self, settings: Settings) -> list[Address]:
+        """Where this process is to listen."""
+        addresses = addresses_of(settings)
+        return [each for each in addresses if self._is_primary or each.kind != "unix"]
+
+    def _check_free(self, address: Address, *, is_new: bool) -> None:
+        """`OSError` for an address that is not free, although the system would let it be shared.
+
+        Another server is looked for unless this one has the port already: its own workers would be
+        found.
+        """
+        if not self._is_shared:
+            return
+        if any(clash(address, held) for held in self._sockets if held != address):
+            raise OSError(errno.EADDRINUSE, f"{address}: {os.strerror(errno.EADDRINUSE)}")
+        if is_new and self._is_primary and address.kind != "unix":
+            check_free(address)
+
+    def _take(self, address: Address, settings: Settings, *, is_new: bool) -> None:
+        """`is_new`: this server does not have that port yet."""
         try:
-            self._sockets[address] = take(address, settings.unixsocketperm)
+            self._check_free(address, is_new=is_new)
+            self._sockets[address] = take(address, settings.unixsocketperm, shares=self._is_shared)
         except OSError as error:
             is_missing = error.errno == errno.EADDRNOTAVAIL and address.is_optional
             if not is_missing and error.errno not in _UNSUPPORTED:
                 raise
             logger.info("not listening on %s", error.strerror)
 
-    def _listen(self, address: Address) -> None:
+    def _listen(self, address: Address, *, is_new: bool) -> None:
         """From now on the system takes connections, which may have to wait for `_serve`.
 
         Only this tells whether another server has the port. It is not left to uvloop, which would
         go on without a word.
         """
+        if is_new:
+            # Another one that started at the same time may have been quicker.
+            self._check_free(address, is_new=True)
         try:
             self._sockets[address].listen(self._config.settings.tcp_backlog)
         except OSError as error:
@@ -163,6 +201,14 @@ class Listeners:
 
     def _apply(self, new: Settings, names: Collection[str]) -> tuple[str, str] | None:
         """Follow new settings; if that fails, the name of the one to blame and why."""
+        failure = self._follow(new, names)
+        if failure is None or self._is_primary:
+            return failure
+        # The primary could, and has answered; the other settings are to be the same everywhere.
+        logger.error("this process goes on without the new %s: %s", *failure)
+        return None
+
+    def _follow(self, new: Settings, names: Collection[str]) -> tuple[str, str] | None:
         tls_names = [name for name in names if _is_of_context(name)]
         address_names = [name for name in _ADDRESS_SETTINGS if name in names]
         tls = self._tls
@@ -186,16 +232,18 @@ class Listeners:
 
     def _move(self, new: Settings) -> None:
         """Have the addresses of `new`; `OSError` leaves those of before."""
-        steps = change(self._sockets, addresses_of(new))
+        ports = {address.port for address in self._sockets}
+        steps = change(self._sockets, self._wanted(new))
         for address in steps.close_first:
             self._release(address)
         taken: list[Address] = []
         try:
             for address in steps.take:
-                self._take(address, new)
+                is_new = address.port not in ports
+                self._take(address, new, is_new=is_new)
                 if address in self._sockets:
                     taken.append(address)
-                    self._listen(address)
+                    self._listen(address, is_new=is_new)
         except OSError as error:
             for address in taken:
                 self._release(address)
@@ -209,8 +257,8 @@ class Listeners:
 
     def _take_back(self, address: Address) -> None:
         try:
-            self._take(address, self._config.settings)
-            self._listen(address)
+            self._take(address, self._config.settings, is_new=False)
+            self._listen(address, is_new=False)
         except OSError as error:
             # Another process was quicker in that moment.
             logger.error("no longer listening on %s", error.strerror)

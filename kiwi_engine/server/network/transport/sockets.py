@@ -7,25 +7,45 @@ import errno
 import os
 import socket
 import stat
+from collections.abc import Iterator
 
 from kiwi_engine.server.network.transport.addresses import Address
 
 
-def take(address: Address, unix_mode: int) -> socket.socket:
+def take(address: Address, unix_mode: int, *, shares: bool = False) -> socket.socket:
     """Have `address`; `OSError` that names it if that cannot be.
 
-    `unix_mode` are the permissions of a Unix socket, 0 leaving those that the system gives.
+    `unix_mode` are the permissions of a Unix socket, 0 leaving those that the system gives. With
+    `shares` other processes of this user may have the same port, if they share it, too: the system
+    spreads the clients. It would not refuse it to another server: see `check_free`.
     """
-    try:
+    with _naming(address):
         if address.kind == "unix":
             return _take_path(address.word, unix_mode)
-        return _take_port(address)
+        return _take_port(address, shares=shares)
+
+
+def check_free(address: Address) -> None:
+    """`OSError` that names a TCP address which another process listens on.
+
+    Whoever connects in this moment is let go at once.
+    """
+    with _naming(address), _take_port(address, shares=False) as probe:
+        # Two may take an address, but one only can listen.
+        probe.listen(1)
+
+
+@contextlib.contextmanager
+def _naming(address: Address) -> Iterator[None]:
+    """Let an `OSError` say which address it is about."""
+    try:
+        yield
     except OSError as error:
         # Not `filename`, which would be printed behind the reason.
         raise OSError(error.errno, f"{address}: {error.strerror or error}") from error
 
 
-def _take_port(address: Address) -> socket.socket:
+def _take_port(address: Address, *, shares: bool) -> socket.socket:
     """A name is looked up, which can take a while; addresses are not."""
     family = socket.AF_INET6 if address.is_ipv6 else socket.AF_INET
     found = socket.getaddrinfo(
@@ -34,6 +54,8 @@ def _take_port(address: Address) -> socket.socket:
     handle = socket.socket(family, socket.SOCK_STREAM)
     try:
         handle.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shares:
+            handle.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if address.is_ipv6:
             # IPv4 has sockets of its own; without this `* ::*` would be refused.
             handle.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)

@@ -1,0 +1,1 @@
+"""What the network processes of one server tell and ask each other."""

@@ -1,0 +1,1 @@
+"""Commands that concern all network processes of a server."""
