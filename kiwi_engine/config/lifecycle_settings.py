@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, get_args
 
 from kiwi_engine.config.channel_settings import ChannelSettings
-from kiwi_engine.config.kinds import Choice, Duration, Integer
+from kiwi_engine.config.kinds import Choice, Duration, Integer, YesNo
 from kiwi_engine.config.rows import HOUR_MS, LIFECYCLE, Row, RuntimeMode
 
 
@@ -20,6 +20,14 @@ class LifecycleSettings(ChannelSettings, frozen=True, kw_only=True):
             "dual: the storage runtime is a process of its own. single: everything in one process.",
         ),
     ] = "dual"
+    network_threads: Annotated[
+        int,
+        Row(
+            LIFECYCLE,
+            Integer(1, 64, "processes"),
+            "Network processes that share the addresses; more than one needs runtime-mode dual.",
+        ),
+    ] = 1
     runtime_health_interval: Annotated[
         int,
         Row(
@@ -40,6 +48,26 @@ class LifecycleSettings(ChannelSettings, frozen=True, kw_only=True):
             runtime=True,
         ),
     ] = 0
+    network_hang_timeout: Annotated[
+        int,
+        Row(
+            LIFECYCLE,
+            Duration(0, 24 * HOUR_MS, "ms"),
+            "Time without an answer after which one of several network processes is killed and "
+            "started again, but for that of the supervisor; 0: never.",
+            runtime=True,
+        ),
+    ] = 10_000
+    storage_spare: Annotated[
+        bool,
+        Row(
+            LIFECYCLE,
+            YesNo(),
+            "Keep a second storage process in reserve, with its code loaded and nothing opened "
+            "(about 40 MB): one that dies is then replaced in half the time.",
+            runtime=True,
+        ),
+    ] = True
     storage_restart_limit: Annotated[
         int,
         Row(

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from kiwi_engine.config.contradictions import contradictions
 from kiwi_engine.config.file import Assignment, read_file
 from kiwi_engine.config.schema import ALIASES, SCHEMA, key_called, unknown_key
 from kiwi_engine.config.settings import Settings
@@ -44,9 +45,10 @@ def load_settings(
         assignments.append(Assignment("command line", name, [text]))
     values = _evaluate(assignments, problems)
     problems += _unknown_flags(unknown_flags)
+    settings = Settings(**values)
+    problems += contradictions(settings)
     if problems:
         raise ConfigError(problems)
-    settings = Settings(**values)
     # Absolute, so that CONFIG GET and the log name one place whatever the working directory is.
     return msgspec.structs.replace(
         settings,

@@ -78,6 +78,27 @@ def test_a_password_is_never_shown() -> None:
         assert problem == f"command line: {name}: argument must not contain a zero byte"
 
 
+def test_settings_that_contradict_each_other() -> None:
+    several = {"network-threads": "3"}
+    assert load_settings(flags=several).network_threads == 3
+    assert load_settings(flags={"runtime-mode": "single"}).network_threads == 1
+    assert problems_of(flags={**several, "runtime-mode": "single", "port": "x"}) == [
+        "command line: port 'x': argument couldn't be parsed into an integer",
+        (
+            "network-threads 3: several network processes need runtime-mode dual, "
+            "single is one process"
+        ),
+    ]
+
+
+def test_several_network_processes_need_linux(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("os.memfd_create")
+    assert problems_of(flags={"network-threads": "2"}) == [
+        "network-threads 2: several network processes need Linux"
+    ]
+    assert load_settings().network_threads == 1
+
+
 def test_settings_do_not_change() -> None:
     with pytest.raises(AttributeError):
         load_settings().port = 1  # type: ignore[misc]  # it cannot be set

@@ -17,6 +17,7 @@ WAYS: dict[State, tuple[State, ...]] = {
 }
 ALLOWED = {
     ("starting", "running"),
+    ("starting", "recovering"),
     ("starting", "stopped"),
     ("running", "degraded"),
     ("running", "recovering"),

@@ -14,8 +14,8 @@ from typing import Any
 from kiwi_engine.clock import monotonic_ns
 from kiwi_engine.config.live import LiveConfig
 from kiwi_engine.errors import KiwiError
+from kiwi_engine.server.lifecycle.in_process_link import InProcessLink
 from kiwi_engine.server.lifecycle.state_log import StateLog
-from kiwi_engine.server.lifecycle.storage_link import InProcessLink
 from kiwi_engine.server.network.storage_client import StorageClient
 from kiwi_engine.server.storage.process import EXIT_CODES
 

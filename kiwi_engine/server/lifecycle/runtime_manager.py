@@ -3,6 +3,9 @@
     bind the addresses -> start storage (recovers) -> accept clients -> watch the health
     stop accepting -> answer what was accepted -> close storage
 
+Workers, if there are any, are started while storage recovers, accept clients once the primary does,
+and stop while it stops.
+
 What is known about their life is in INFO, section `runtime`.
 """
 
@@ -17,6 +20,7 @@ from kiwi_engine.clock import monotonic_ns
 from kiwi_engine.config.live import LiveConfig
 from kiwi_engine.server.lifecycle.health_watch import HealthWatch
 from kiwi_engine.server.lifecycle.in_process_keeper import InProcessKeeper
+from kiwi_engine.server.lifecycle.network_workers import NetworkWorkers, worker_names
 from kiwi_engine.server.lifecycle.state_log import StateLog
 from kiwi_engine.server.lifecycle.storage_keeper import (
     CLOSE_DEADLINE_S,
@@ -47,7 +51,8 @@ class RuntimeManager:
     ) -> None:
         self._network = network
         self._client = client
-        self._states = StateLog()
+        self._states = StateLog(worker_names(network.peers.numbering.count))
+        self._workers = NetworkWorkers(config, network, self._states)
         facts = network.facts
 
         def process_id_changed(process_id: int | None) -> None:
@@ -57,7 +62,14 @@ class RuntimeManager:
         if config.settings.runtime_mode == "single":
             self._keeper = InProcessKeeper(config, client, self._states, process_id_changed)
         else:
-            self._keeper = ProcessKeeper(config, client, self._states, process_id_changed, given_up)
+            self._keeper = ProcessKeeper(
+                config,
+                client,
+                self._states,
+                process_id_changed,
+                given_up,
+                self._workers.storage_began,
+            )
         self._health = HealthWatch(
             config, client, self._states, lambda: facts.storage_process_id, self._keeper.end_hung
         )
@@ -71,11 +83,14 @@ class RuntimeManager:
         except OSError as error:
             logger.critical("cannot listen: %s", error)
             return FAILED
+        self._workers.start()
         code = await self._keeper.start()
         if code:
             await self._network.stop(0)
+            await self._workers.kill("the server cannot start")
             return code
         await self._network.start()
+        self._workers.serve()
         self._states.become("network", "running")
         self._watching = asyncio.get_running_loop().create_task(self._health.run())
         return 0
@@ -91,7 +106,7 @@ class RuntimeManager:
             unanswered,
             deadline_s,
         )
-        await self._network.stop(deadline_s)
+        await asyncio.gather(self._workers.stop(deadline_s), self._network.stop(deadline_s))
         if self._client.unanswered:
             logger.warning("%d requests were not answered in time", self._client.unanswered)
         self._states.become("network", "stopped")
@@ -107,9 +122,9 @@ class RuntimeManager:
         )
 
     async def kill(self, why: str) -> None:
-        """End both at once."""
+        """End all at once."""
         await self._network.stop(0)
-        await self._keeper.kill(why)
+        await asyncio.gather(self._workers.kill(why), self._keeper.kill(why))
 
     def facts(self) -> dict[str, Any]:
         """The `runtime` section of INFO, without what the storage runtime tells itself."""
@@ -118,8 +133,13 @@ class RuntimeManager:
             **self._states.facts("storage"),
             **self._keeper.facts(),
             **self._health.facts(),
+            **self._workers.facts(),
             **self._states.history_facts(),
         }
+
+    def worker_process_ids(self) -> list[int]:
+        """Of the network processes beside this one, as far as they are there."""
+        return self._workers.process_ids()
 
     def storage_problem(self) -> str:
         """Why the storage runtime does not answer at present; empty while it does."""

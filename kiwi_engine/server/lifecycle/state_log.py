@@ -1,9 +1,9 @@
-"""The states of both runtimes, each change of them logged (shell: event loop)."""
+"""The states of all runtimes, each change of them logged (shell: event loop)."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from kiwi_engine.clock import monotonic_ns, wall_ms
@@ -22,10 +22,10 @@ _HISTORY_SHOWN_MAX: Final = 8
 
 
 class StateLog:
-    """Used by those who start, watch and stop the runtimes."""
+    """Used by those who start, watch and stop the runtimes, `workers` among them."""
 
-    def __init__(self) -> None:
-        self._states = RuntimeStates(monotonic_ns())
+    def __init__(self, workers: Iterable[RuntimeName] = ()) -> None:
+        self._states = RuntimeStates(monotonic_ns(), ("network", "storage", *workers))
 
     def of(self, runtime: RuntimeName) -> Standing:
         return self._states.of(runtime)

@@ -1,9 +1,9 @@
-"""In which state each of the two runtimes is, since when, why, and what it was before (pure).
+"""In which state each runtime is, since when, why, and what it was before (pure).
 
     starting ──▶ running ◀──▶ degraded     it lives, but does not do what it should
-                  │   ▲          │
-                  ▼   │          │
-                 recovering ◀────┘         it died, and is started again
+       │          │   ▲          │
+       │          ▼   │          │
+       └────────▶recovering ◀────┘         it died, and is started again
 
 From each of them a runtime may become `stopped`, which is final. A state that stays may get another
 reason. The time is passed in: of the monotonic clock for what is measured, of the wall clock for
@@ -13,17 +13,18 @@ what people read.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Final, Literal, NamedTuple
 
-RuntimeName = Literal["network", "storage"]
+# "network" and "storage"; of several network processes the others are "network-1" and so on.
+RuntimeName = str
 State = Literal["starting", "running", "degraded", "recovering", "stopped"]
 
 HISTORY_MAX: Final = 16
 
 _FOLLOWING: Final[Mapping[State, frozenset[State]]] = {
-    "starting": frozenset({"running", "stopped"}),
+    "starting": frozenset({"running", "recovering", "stopped"}),
     "running": frozenset({"degraded", "recovering", "stopped"}),
     "degraded": frozenset({"running", "recovering", "stopped"}),
     "recovering": frozenset({"running", "stopped"}),
@@ -56,13 +57,12 @@ class Change(NamedTuple):
 
 
 class RuntimeStates:
-    """Both runtimes of one server, and the last `HISTORY_MAX` changes of either, oldest first."""
+    """The runtimes of one server, and the last `HISTORY_MAX` changes of any, oldest first."""
 
-    def __init__(self, now_ns: int) -> None:
-        self._standings: dict[RuntimeName, Standing] = {
-            "network": Standing("starting", "", now_ns),
-            "storage": Standing("starting", "", now_ns),
-        }
+    def __init__(
+        self, now_ns: int, runtimes: Iterable[RuntimeName] = ("network", "storage")
+    ) -> None:
+        self._standings = {name: Standing("starting", "", now_ns) for name in runtimes}
         self.history: deque[Change] = deque(maxlen=HISTORY_MAX)
 
     def of(self, runtime: RuntimeName) -> Standing:

@@ -3,72 +3,101 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import socket
 import sys
-from typing import Final
 
 import msgspec
 
+from kiwi_engine.channel.doorway import doorway_pair
 from kiwi_engine.channel.frames import LENGTH
 from kiwi_engine.config.settings import Settings
-from kiwi_engine.server.lifecycle.storage_link import ProcessLink, Receive
-
-# What the kernel holds of requests is in doubt if the storage process dies, so it is little; it
-# takes all replies at once, so that no thread of that process has to wait.
-_REQUEST_SOCKET_BYTES: Final = 256 * 1024
-_REPLY_SOCKET_BYTES: Final = 4 * 1024 * 1024
+from kiwi_engine.server.network.storage_client.process_link import (
+    ProcessLink,
+    Receive,
+    channel_pair,
+)
 
 
 class StorageChild:
-    """It recovers when it is started, and is `ready` then."""
+    """It recovers when it is told the settings, and is `ready` then.
 
-    def __init__(self, process: asyncio.subprocess.Process, link: ProcessLink) -> None:
+    `doorway` takes its ends of other network processes' channels; None if there are no others.
+    """
+
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        link: ProcessLink,
+        doorway: socket.socket | None = None,
+    ) -> None:
         self._process = process
         self.link = link
+        self.doorway = doorway
         # Why it was killed from here, or "".
         self.killed_because = ""
 
     @classmethod
     async def start(cls, settings: Settings, receive: Receive) -> StorageChild:
-        """`OSError` where there is no process, memory or descriptor left."""
-        parent, child = socket.socketpair()
-        parent.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _REQUEST_SOCKET_BYTES)
-        child.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _REPLY_SOCKET_BYTES)
-        parent.setblocking(False)
-        with child:
+        """One that recovers; `OSError` where there is no process, memory or descriptor left."""
+        child = await cls.prepare(settings, receive)
+        child.begin(settings)
+        return child
+
+    @classmethod
+    async def prepare(cls, settings: Settings, receive: Receive) -> StorageChild:
+        """One that loads its code, and waits for `begin`; `OSError` as for `start`.
+
+        Of the settings it only takes those that cannot change.
+        """
+        with contextlib.ExitStack() as theirs:
+            parent, child = channel_pair()
+            inherited = [theirs.enter_context(child)]
+            doorway = None
+            if settings.network_threads > 1:
+                doorway, far_doorway = doorway_pair()
+                inherited.append(theirs.enter_context(far_doorway))
+            descriptors = [each.fileno() for each in inherited]
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
                 "kiwi_engine.server.storage.process",
-                str(child.fileno()),
+                *map(str, descriptors),
                 stdin=asyncio.subprocess.DEVNULL,
-                pass_fds=[child.fileno()],
+                pass_fds=descriptors,
             )
         loop = asyncio.get_running_loop()
         _, link = await loop.create_connection(lambda: ProcessLink(receive), sock=parent)
+        return cls(process, link, doorway)
+
+    def begin(self, settings: Settings) -> None:
+        """Let it open its directory, and recover."""
         encoded = msgspec.msgpack.encode(settings)
-        link.send_bytes(LENGTH.pack(len(encoded)) + encoded)
-        return cls(process, link)
+        self.link.send_bytes(LENGTH.pack(len(encoded)) + encoded)
 
     @property
     def process_id(self) -> int:
         return self._process.pid
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether its channel has not ended."""
+        return not self.link.closed.done()
+
     async def is_ready(self) -> bool:
         """Wait until it has recovered; False if it has ended instead."""
-        link = self.link
-        await asyncio.wait({link.ready, link.closed}, return_when=asyncio.FIRST_COMPLETED)
-        return not link.closed.done()
+        return await self.link.is_ready()
 
     async def is_lost(self) -> None:
         """Wait until its end of the channel is closed."""
-        # Not awaited itself: whoever is cancelled would cancel it for all others.
-        await asyncio.wait({self.link.closed})
+        await self.link.is_lost()
 
     async def ended(self) -> int:
         """Wait for its end; the exit code, or the negative number of a signal."""
         await self.is_lost()
+        if self.doorway is not None:
+            self.doorway.close()
         return await self._process.wait()
 
     def finish(self) -> None:

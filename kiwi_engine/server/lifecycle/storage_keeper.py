@@ -18,6 +18,7 @@ from kiwi_engine.clock import monotonic_ns
 from kiwi_engine.config.live import LiveConfig
 from kiwi_engine.server.lifecycle.process_state import what_it_does
 from kiwi_engine.server.lifecycle.restarts import Backoff, RestartBudget
+from kiwi_engine.server.lifecycle.spare import Spare
 from kiwi_engine.server.lifecycle.state_log import StateLog
 from kiwi_engine.server.lifecycle.storage_child import StorageChild, told_exit
 from kiwi_engine.server.network.storage_client import StorageClient
@@ -56,7 +57,8 @@ class ProcessKeeper:
     """`runtime-mode dual`.
 
     `process_id_changed` gets the id of the process that serves, None while there is none,
-    `given_up` the server's exit code when nothing is left to try.
+    `given_up` the server's exit code when nothing is left to try, `began` each process that was
+    started and is about to recover.
     """
 
     def __init__(
@@ -66,12 +68,14 @@ class ProcessKeeper:
         states: StateLog,
         process_id_changed: Callable[[int | None], None],
         given_up: Callable[[int], None],
+        began: Callable[[StorageChild], None] = lambda child: None,
     ) -> None:
         self._config = config
         self._client = client
         self._states = states
         self._process_id_changed = process_id_changed
         self._given_up = given_up
+        self._began = began
         # The newest process, from its start on, also while it recovers or when it has died.
         self._child: StorageChild | None = None
         self._watcher: asyncio.Task[None] | None = None
@@ -82,6 +86,7 @@ class ProcessKeeper:
         self._last_exit = ""
         self._lost_ns = monotonic_ns()
         self._recovery_ns = 0
+        self._spare = Spare(config, client.receive)
 
     async def start(self) -> int:
         code = await self._launch()
@@ -95,6 +100,7 @@ class ProcessKeeper:
     async def stop(self) -> None:
         """Kill it only when it has long passed its deadline."""
         self._stopping.set()
+        await self._spare.end()
         if self._watcher is None:
             return
         if self._child is not None:
@@ -114,6 +120,7 @@ class ProcessKeeper:
 
     async def kill(self, why: str) -> None:
         self._stopping.set()
+        await self._spare.end()
         child = self._child
         if child is None:
             return
@@ -131,6 +138,7 @@ class ProcessKeeper:
             "storage_restarts_left": self._budget.left(monotonic_ns(), *self._limits),
             "storage_last_exit": self._last_exit,
             "storage_last_recovery_ms": self._recovery_ns // _NS_A_MS,
+            **self._spare.facts(),
         }
 
     @property
@@ -141,15 +149,23 @@ class ProcessKeeper:
 
     async def _launch(self) -> int:
         """Start a process and wait until it has recovered; 0, or its exit code."""
-        child = self._child = await StorageChild.start(self._config.settings, self._client.receive)
+        settings = self._config.settings
+        child = self._spare.take()
+        if child is not None:
+            child.begin(settings)
+        else:
+            child = await StorageChild.start(settings, self._client.receive)
+        self._child = child
         if self._stopping.is_set():
             child.finish()
+        self._began(child)
         if not await child.is_ready():
             return await child.ended() or FAILED
         self._recovery_ns = monotonic_ns() - self._lost_ns
         self._states.become("storage", "running")
         self._process_id_changed(child.process_id)
         self._client.connect(child.link)
+        self._spare.prepare_later()
         return 0
 
     async def _watch(self) -> None:

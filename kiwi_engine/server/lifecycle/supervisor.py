@@ -10,7 +10,6 @@ Exit codes: 0 stopped as asked, 1 could not start or failed, 2 wrong directory o
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -24,7 +23,11 @@ from kiwi_engine.config.settings import Settings
 from kiwi_engine.errors import ConfigError
 from kiwi_engine.server.lifecycle.runtime_manager import RuntimeManager
 from kiwi_engine.server.lifecycle.storage_keeper import FAILED
+from kiwi_engine.server.network.client_counts import ClientCounts
 from kiwi_engine.server.network.descriptors import fit_to_descriptors
+from kiwi_engine.server.network.event_loop import loop_factory, settle_memory
+from kiwi_engine.server.network.peers.hub import Hub
+from kiwi_engine.server.network.peers.peers import Alone
 from kiwi_engine.server.network.runtime import NetworkRuntime
 from kiwi_engine.server.network.storage_client import StorageClient
 
@@ -32,8 +35,6 @@ logger = logging.getLogger(__name__)
 
 # Some send each signal twice: to a process and to its group. Those two are one.
 _ONE_SIGNAL_NS: Final = 1_000_000_000
-# What a request allocates is freed by reference counting; cyclic garbage is rare here.
-_GC_THRESHOLDS: Final = (50_000, 50, 100)
 
 
 def serve(settings: Settings, config_file: str = "", users: Sequence[User] = ()) -> int:
@@ -43,7 +44,7 @@ def serve(settings: Settings, config_file: str = "", users: Sequence[User] = ())
     except ConfigError as error:
         logger.critical("cannot start: %s", error)
         return FAILED
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         return runner.run(Supervisor(settings, config_file, users).run())
 
 
@@ -65,8 +66,18 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled)
         config = LiveConfig(self._settings)
-        client = StorageClient(self._settings, loop)
-        network = NetworkRuntime(config, client, self._config_file, self._stop.set, self._users)
+        count = self._settings.network_threads
+        peers = Hub(count) if count > 1 else Alone()
+        client = StorageClient(self._settings, loop, numbering=peers.numbering)
+        network = NetworkRuntime(
+            config,
+            client,
+            self._config_file,
+            self._stop.set,
+            self._users,
+            peers,
+            ClientCounts.of_primary(count) if count > 1 else ClientCounts.alone(),
+        )
         manager = RuntimeManager(config, client, network, self._give_up)
         starting = loop.create_task(manager.start())
         if not await _is_done_before(self._stop, starting):
@@ -77,8 +88,7 @@ class Supervisor:
         code = starting.result()
         if code:
             return code
-        gc.freeze()
-        gc.set_threshold(*_GC_THRESHOLDS)
+        settle_memory()
         await self._stop.wait()
         stopping = loop.create_task(manager.stop())
         if not await _is_done_before(self._hurry, stopping):
@@ -115,12 +125,3 @@ async def _is_done_before(event: asyncio.Event, work: asyncio.Task[Any]) -> bool
         return True
     work.cancel()
     return False
-
-
-def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
-    """uvloop where it exists; plain asyncio serves as well, only slower."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.Loop
