@@ -9,6 +9,7 @@
     hung        it hangs for longer than `request-timeout`: every request gets a true answer
     slow-sync   each `fdatasync` takes 200 ms longer (needs strace)
     orphaned    SIGKILL of the supervisor: the directory is free again, with all its writes
+    worker      SIGKILL and SIGSTOP of one of several network processes: the others serve on
     deaf        clients that do not read their replies
     endless     clients that send without end
     pipelines   pipelines of 1 MB of small commands

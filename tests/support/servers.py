@@ -27,6 +27,8 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 READY_TIMEOUT_SECONDS: Final = 30.0
 STOP_TIMEOUT_SECONDS: Final = 30.0
 _POLL_SECONDS: Final = 0.01
+# Settings of the test run that reach its servers: all tests can be run with several processes.
+_PASSED_ON: Final = frozenset({"KIWI_NETWORK_THREADS"})
 
 
 class ServerFailedError(Exception):
@@ -69,7 +71,11 @@ class ServerProcess:
         """Start the process; with `wait`, return when it answers PING."""
         assert self.process is None, "the server runs already"
         self.directory.mkdir(parents=True, exist_ok=True)
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith("KIWI_")}
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("KIWI_") or name in _PASSED_ON
+        }
         with self.output_path.open("ab") as output:
             self.process = subprocess.Popen(
                 self.arguments,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.support.client import encode
+from tests.support.client import Client, encode
 from tests.support.servers import ServerProcess
 
 
@@ -17,10 +17,15 @@ def answered_while_stopping(server: ServerProcess, stop: Callable[[], None], cou
         client.send(b"".join(encode("SET", f"k{n}", "v") for n in range(count)))
         assert client.reply() == b"OK"
         stop()
-        answered = 1
-        try:
-            while client.reply() == b"OK":
-                answered += 1
-        except ConnectionError:
-            pass
+        return 1 + answered_to_the_end(client)
+
+
+def answered_to_the_end(client: Client) -> int:
+    """How many more commands are answered OK until the connection ends."""
+    answered = 0
+    try:
+        while client.reply() == b"OK":
+            answered += 1
+    except ConnectionError:
+        pass
     return answered

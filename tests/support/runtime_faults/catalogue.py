@@ -26,6 +26,7 @@ FAULTS: Final[Mapping[str, Fault]] = MappingProxyType(
         "hung": slow_faults.hung,
         "slow-sync": slow_faults.slow_sync,
         "orphaned": network_faults.orphaned,
+        "worker": network_faults.worker,
         "deaf": client_faults.deaf,
         "endless": client_faults.endless,
         "pipelines": client_faults.pipelines,
