@@ -2,6 +2,7 @@
 
     python benchmarks/isolation.py                      about three minutes
     python benchmarks/isolation.py --rounds 5 --only throughput
+    python benchmarks/isolation.py --rounds 5 --only throughput --connections 128 --pipeline 64
     python benchmarks/isolation.py --only stall
 
 One server with `runtime-mode dual`, one with `single`, both running all the time and measured in
@@ -47,7 +48,9 @@ from tests.support.servers import ServerProcess, kiwi, wait_until
 from tests.support.strace import attached, why_not
 
 THROUGHPUT: Final = "throughput"
-SHAPE: Final = Shape(connections=32, pipeline=32, writes=0.5)
+CONNECTIONS: Final = 32
+PIPELINE: Final = 32
+WRITES: Final = 0.5
 STALL_S: Final = 1.0
 SYNC_DELAY_MS: Final = 100
 _KEYS_AT_ONCE: Final = 1000
@@ -73,12 +76,13 @@ def main(words: list[str] | None = None) -> int:
 
 def measure(directory: Path, arguments: argparse.Namespace) -> Isolation:
     """Everything that was asked for."""
+    shape = Shape(arguments.connections, arguments.pipeline, WRITES)
     result = Isolation()
     with servers(directory / "plain", {}) as running:
         for server in running.values():
-            preload(server.port, SHAPE)
+            preload(server.port, shape)
         if arguments.only in ("", THROUGHPUT):
-            measure_throughput(running, result, arguments.rounds, arguments.seconds)
+            measure_throughput(running, result, shape, arguments.rounds, arguments.seconds)
         if arguments.only == THROUGHPUT:
             return result
         if arguments.only in ("", "scan"):
@@ -123,21 +127,25 @@ def is_drained(client: Client) -> bool:
 
 
 def measure_throughput(
-    running: Mapping[str, ServerProcess], result: Isolation, rounds: int, seconds: float
+    running: Mapping[str, ServerProcess],
+    result: Isolation,
+    shape: Shape,
+    rounds: int,
+    seconds: float,
 ) -> None:
     """In turn, another mode first each time."""
     for number in range(rounds):
         for mode in MODES if number % 2 == 0 else MODES[::-1]:
             settle(running)
-            found = throughput(running[mode], seconds, number)
+            found = throughput(running[mode], shape, seconds, number)
             result.rounds.setdefault(mode, []).append(found)
             print(f"round {number + 1}, {mode}: {found.rate:,.0f}/s", file=sys.stderr)
 
 
-def throughput(server: ServerProcess, seconds: float, seed: int) -> Round:
+def throughput(server: ServerProcess, shape: Shape, seconds: float, seed: int) -> Round:
     """One round, with a client in a process of its own."""
     time = ProcessorTime(process_ids(server))
-    load = in_own_process(drive, server.port, SHAPE, seconds, seed)
+    load = in_own_process(drive, server.port, shape, seconds, seed)
     return Round(load.commands, load.seconds, {**time.spent(), CLIENT: load.processor_seconds})
 
 
@@ -250,6 +258,12 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="isolation.py", description="Two processes and one.")
     parser.add_argument("--rounds", type=int, default=3, help="of throughput (default 3)")
     parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
+    parser.add_argument(
+        "--connections", type=int, default=CONNECTIONS, help=f"of throughput ({CONNECTIONS})"
+    )
+    parser.add_argument(
+        "--pipeline", type=int, default=PIPELINE, help=f"commands under way on each ({PIPELINE})"
+    )
     parser.add_argument("--keys", type=int, default=1_000_000, help="that a scan walks over")
     parser.add_argument("--only", default="", help="throughput, or one situation")
     parser.add_argument("--dir", help="where the data lies (default: the temporary directory)")
@@ -257,8 +271,9 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     known = ("", THROUGHPUT, "compaction", *situations(Path()))
     if arguments.only not in known:
         parser.error(f"--only is one of {', '.join(known[1:])}")
-    if arguments.rounds < 1 or arguments.seconds < STALL_S or arguments.keys < 1:
-        parser.error(f"--rounds and --keys are at least 1, --seconds {STALL_S:g}")
+    counts = (arguments.rounds, arguments.keys, arguments.connections, arguments.pipeline)
+    if min(counts) < 1 or arguments.seconds < STALL_S:
+        parser.error(f"--seconds is at least {STALL_S:g}, all other numbers 1")
     return arguments
 
 
