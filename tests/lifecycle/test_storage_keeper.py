@@ -12,8 +12,9 @@ import pytest
 from kiwi_engine.config.live import LiveConfig
 from kiwi_engine.config.settings import Settings
 from kiwi_engine.server.lifecycle import restarts, storage_keeper
+from kiwi_engine.server.lifecycle.child_process import told_exit
 from kiwi_engine.server.lifecycle.state_log import StateLog
-from kiwi_engine.server.lifecycle.storage_child import StorageChild, told_exit
+from kiwi_engine.server.lifecycle.storage_child import StorageChild
 from kiwi_engine.server.lifecycle.storage_keeper import ProcessKeeper
 
 SIGKILL_CODE = -9

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import socket
-import sys
 
 import msgspec
 
 from kiwi_engine.channel.doorway import doorway_pair
 from kiwi_engine.channel.frames import LENGTH
 from kiwi_engine.config.settings import Settings
+from kiwi_engine.server.lifecycle.child_process import ChildProcess, spawn
 from kiwi_engine.server.network.storage_client.process_link import (
     ProcessLink,
     Receive,
@@ -20,7 +19,7 @@ from kiwi_engine.server.network.storage_client.process_link import (
 )
 
 
-class StorageChild:
+class StorageChild(ChildProcess):
     """It recovers when it is told the settings, and is `ready` then.
 
     `doorway` takes its ends of other network processes' channels; None if there are no others.
@@ -32,11 +31,9 @@ class StorageChild:
         link: ProcessLink,
         doorway: socket.socket | None = None,
     ) -> None:
-        self._process = process
+        super().__init__(process)
         self.link = link
         self.doorway = doorway
-        # Why it was killed from here, or "".
-        self.killed_because = ""
 
     @classmethod
     async def start(cls, settings: Settings, receive: Receive) -> StorageChild:
@@ -59,14 +56,7 @@ class StorageChild:
                 doorway, far_doorway = doorway_pair()
                 inherited.append(theirs.enter_context(far_doorway))
             descriptors = [each.fileno() for each in inherited]
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "kiwi_engine.server.storage.process",
-                *map(str, descriptors),
-                stdin=asyncio.subprocess.DEVNULL,
-                pass_fds=descriptors,
-            )
+            process = await spawn("kiwi_engine.server.storage.process", descriptors)
         loop = asyncio.get_running_loop()
         _, link = await loop.create_connection(lambda: ProcessLink(receive), sock=parent)
         return cls(process, link, doorway)
@@ -75,10 +65,6 @@ class StorageChild:
         """Let it open its directory, and recover."""
         encoded = msgspec.msgpack.encode(settings)
         self.link.send_bytes(LENGTH.pack(len(encoded)) + encoded)
-
-    @property
-    def process_id(self) -> int:
-        return self._process.pid
 
     @property
     def is_alive(self) -> bool:
@@ -103,21 +89,3 @@ class StorageChild:
     def finish(self) -> None:
         """Let it commit what it has and close."""
         self.link.finish()
-
-    def kill(self, why: str) -> bool:
-        """End it at once, if that was not tried before: what was acknowledged is in the log."""
-        is_first = not self.killed_because
-        self.killed_because = self.killed_because or why
-        if is_first and self._process.returncode is None:
-            self._process.kill()
-        return is_first
-
-
-def told_exit(code: int) -> str:
-    """An exit code, or the signal that ended a process, for people."""
-    if code >= 0:
-        return f"code {code}"
-    try:
-        return signal.Signals(-code).name
-    except ValueError:
-        return f"signal {-code}"

@@ -16,11 +16,12 @@ from typing import Any, Final, Protocol
 
 from kiwi_engine.clock import monotonic_ns
 from kiwi_engine.config.live import LiveConfig
+from kiwi_engine.server.lifecycle.child_process import told_exit
 from kiwi_engine.server.lifecycle.process_state import what_it_does
 from kiwi_engine.server.lifecycle.restarts import Backoff, RestartBudget
 from kiwi_engine.server.lifecycle.spare import Spare
 from kiwi_engine.server.lifecycle.state_log import StateLog
-from kiwi_engine.server.lifecycle.storage_child import StorageChild, told_exit
+from kiwi_engine.server.lifecycle.storage_child import StorageChild
 from kiwi_engine.server.network.storage_client import StorageClient
 
 logger = logging.getLogger(__name__)

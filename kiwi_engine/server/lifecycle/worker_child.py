@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import sys
 from collections.abc import Callable
 from typing import Final
 
 from kiwi_engine.channel.doorway import doorway_pair
+from kiwi_engine.server.lifecycle.child_process import ChildProcess, spawn
 from kiwi_engine.server.network.peers.hub import Hub
 from kiwi_engine.server.network.peers.link import PeerLink
 from kiwi_engine.server.network.worker_start import WorkerStart, encode_start
@@ -18,19 +18,17 @@ from kiwi_engine.server.network.worker_start import WorkerStart, encode_start
 _END_DEADLINE_S: Final = 1.0
 
 
-class WorkerChild:
+class WorkerChild(ChildProcess):
     """`link` carries messages, `doorway` takes its ends of channels to storage processes."""
 
     def __init__(self, process: asyncio.subprocess.Process, doorway: socket.socket) -> None:
-        self._process = process
+        super().__init__(process)
         self.doorway = doorway
         self.link: PeerLink
         # How many channels it was given.
         self.channels = 0
         # Set when its end of the link is closed.
         self._lost = asyncio.Event()
-        # Why it was killed from here, or "".
-        self.killed_because = ""
 
     @classmethod
     async def start(
@@ -48,14 +46,7 @@ class WorkerChild:
             ours.enter_context(doorway)
             theirs.enter_context(far_doorway)
             descriptors = [far_link.fileno(), far_doorway.fileno(), counts_memory]
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "kiwi_engine.server.network.process",
-                *map(str, descriptors),
-                stdin=asyncio.subprocess.DEVNULL,
-                pass_fds=descriptors,
-            )
+            process = await spawn("kiwi_engine.server.network.process", descriptors)
             ours.pop_all()
         child = cls(process, doorway)
         near_link.setblocking(False)
@@ -64,10 +55,6 @@ class WorkerChild:
         link.is_silent = True
         await asyncio.get_running_loop().create_connection(lambda: link, sock=near_link)
         return child
-
-    @property
-    def process_id(self) -> int:
-        return self._process.pid
 
     @property
     def is_lost(self) -> bool:
@@ -83,11 +70,3 @@ class WorkerChild:
         except TimeoutError:
             self.kill("its link was lost, and it did not end")
             return await self._process.wait()
-
-    def kill(self, why: str) -> bool:
-        """End it at once; False if that was tried before."""
-        is_first = not self.killed_because
-        self.killed_because = self.killed_because or why
-        if is_first and self._process.returncode is None:
-            self._process.kill()
-        return is_first

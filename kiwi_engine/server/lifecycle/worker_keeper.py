@@ -19,10 +19,10 @@ from typing import Any, Final
 from kiwi_engine.clock import monotonic_ns
 from kiwi_engine.config.live import LiveConfig
 from kiwi_engine.errors import KiwiError
+from kiwi_engine.server.lifecycle.child_process import told_exit
 from kiwi_engine.server.lifecycle.process_state import what_it_does
 from kiwi_engine.server.lifecycle.restarts import Backoff
 from kiwi_engine.server.lifecycle.state_log import StateLog
-from kiwi_engine.server.lifecycle.storage_child import told_exit
 from kiwi_engine.server.lifecycle.worker_child import WorkerChild
 from kiwi_engine.server.lifecycle.worker_health import WorkerHealth
 from kiwi_engine.server.network.client_counts import ClientCounts
