@@ -15,6 +15,8 @@ from typing import Final
 
 import msgspec
 
+# The number of the supervisor's process.
+PRIMARY: Final = 0
 # What one process cannot use up: a million runs a second for twelve days.
 _NUMBERS_OF_A_GENERATION: Final = 1 << 40
 # All numbers fit into 63 bits.

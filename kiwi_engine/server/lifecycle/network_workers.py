@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterable
-from typing import Any, Final
+from typing import Any
 
 from kiwi_engine.acl.text import file_text
+from kiwi_engine.channel.numbering import PRIMARY
 from kiwi_engine.config.live import LiveConfig
 from kiwi_engine.server.lifecycle.channels import Channels
 from kiwi_engine.server.lifecycle.state_log import StateLog
@@ -21,9 +22,6 @@ from kiwi_engine.server.network.peers.hub import Hub
 from kiwi_engine.server.network.runtime import NetworkRuntime
 from kiwi_engine.server.network.worker import CHANNEL_LOST, HELLO, SHUTDOWN
 from kiwi_engine.server.network.worker_start import WorkerStart
-
-# The primary has this number.
-_PRIMARY: Final = 0
 
 
 class NetworkWorkers:
@@ -36,7 +34,7 @@ class NetworkWorkers:
         self._channels = Channels()
         self._primary_serves = asyncio.Event()
         count = primary.peers.numbering.count
-        self._keepers = {number: self._keeper(number) for number in range(_PRIMARY + 1, count)}
+        self._keepers = {number: self._keeper(number) for number in range(PRIMARY + 1, count)}
         primary.peers.register(HELLO, lambda number: self._keepers[number].greeted())
         primary.peers.register(CHANNEL_LOST, self._channel_lost)
         primary.peers.register(SHUTDOWN, lambda _: primary.request_shutdown())
@@ -122,7 +120,7 @@ class NetworkWorkers:
 
 def worker_names(count: int) -> list[str]:
     """What the log calls the workers of `count` network processes."""
-    return [worker_name(number) for number in range(_PRIMARY + 1, count)]
+    return [worker_name(number) for number in range(PRIMARY + 1, count)]
 
 
 async def _all(works: Iterable[Coroutine[Any, Any, None]]) -> None:

@@ -12,7 +12,7 @@ import mmap
 import os
 from typing import Final
 
-from kiwi_engine.channel.numbering import SOLE, Numbering
+from kiwi_engine.channel.numbering import PRIMARY, SOLE, Numbering
 
 _WORDS: Final = 2
 _WORD_BYTES: Final = 8
@@ -41,7 +41,7 @@ class ClientCounts:
         """Of the first of `count` processes, with new memory for all of them."""
         descriptor = os.memfd_create("kiwi-client-counts", os.MFD_CLOEXEC)
         os.ftruncate(descriptor, _memory_bytes(count))
-        return cls(Numbering(0, count), descriptor)
+        return cls(Numbering(PRIMARY, count), descriptor)
 
     def note(self, clients: int) -> None:
         """So many clients this process has."""

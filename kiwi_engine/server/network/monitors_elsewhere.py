@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from kiwi_engine.channel.numbering import Numbering
+from kiwi_engine.channel.numbering import PRIMARY, Numbering
 from kiwi_engine.server.network.peers.peers import Peers
 
 _BEGINS: Final = "monitor_begins"
@@ -23,7 +23,6 @@ _ENDS: Final = "monitor_ends"
 _LINE: Final = "monitor_line"
 # The numbers of the processes in which somebody monitors.
 _PLACES: Final = "monitor_places"
-_PRIMARY: Final = 0
 # Of the primary, which itself waits for its workers, but not as long.
 _PATIENCE_S: Final = 5.0
 
@@ -67,13 +66,13 @@ class PrimaryElsewhere:
         peers.watch(self._tell_newcomer, self._end)
 
     async def begin(self) -> None:
-        await self._begin(_PRIMARY)
+        await self._begin(PRIMARY)
 
     def end(self) -> None:
-        self._end(_PRIMARY)
+        self._end(PRIMARY)
 
     def show(self, encoded: bytes) -> None:
-        self._pass_on((_PRIMARY, encoded))
+        self._pass_on((PRIMARY, encoded))
 
     async def _begin(self, process: int) -> None:
         self._places.add(process)
@@ -95,13 +94,13 @@ class PrimaryElsewhere:
         for place in self._places:
             if place == process:
                 continue
-            if place == _PRIMARY:
+            if place == PRIMARY:
                 self.on_line(encoded)
             else:
                 self._peers.tell(_LINE, encoded, to=place)
 
     def _settle(self) -> None:
-        self.is_there = any(place != _PRIMARY for place in self._places)
+        self.is_there = any(place != PRIMARY for place in self._places)
         self.on_change()
 
 
@@ -121,10 +120,10 @@ class WorkerElsewhere:
         await self._peers.ask_primary(_BEGINS, self.numbering.number, _PATIENCE_S)
 
     def end(self) -> None:
-        self._peers.tell(_ENDS, self.numbering.number, to=_PRIMARY)
+        self._peers.tell(_ENDS, self.numbering.number, to=PRIMARY)
 
     def show(self, encoded: bytes) -> None:
-        self._peers.tell(_LINE, (self.numbering.number, encoded), to=_PRIMARY)
+        self._peers.tell(_LINE, (self.numbering.number, encoded), to=PRIMARY)
 
     def _show_here(self, encoded: bytes) -> None:
         self.on_line(encoded)

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from kiwi_engine.acl.text import users_of_file
 from kiwi_engine.channel.doorway import take_channel
+from kiwi_engine.channel.numbering import PRIMARY
 from kiwi_engine.config.live import LiveConfig
 from kiwi_engine.errors import ConfigError, KiwiError
 from kiwi_engine.server.network.access_control import allows_all_channels
@@ -62,7 +63,7 @@ class NetworkWorker:
             LiveConfig(settings),
             self._client,
             start.config_file,
-            lambda: spoke.tell(SHUTDOWN, None, to=0),
+            lambda: spoke.tell(SHUTDOWN, None, to=PRIMARY),
             users_of_file(start.users, "the primary", allows_all_channels(settings)),
             spoke,
             counts,
@@ -80,7 +81,7 @@ class NetworkWorker:
         loop.add_reader(self._doorway, self._take_channel)
         attending = loop.create_task(self._attend_storage())
         await loop.create_connection(lambda: self._spoke.link, sock=self._link_socket)
-        self._spoke.tell(HELLO, self._spoke.numbering.number, to=0)
+        self._spoke.tell(HELLO, self._spoke.numbering.number, to=PRIMARY)
         settle_memory()
         await self._stopped.wait()
         # The answer has left; the link ends with the process, so that its end means just that.
@@ -142,7 +143,7 @@ class NetworkWorker:
             client.disconnect()
         self._channels_used += 1
         spoke = self._spoke
-        spoke.tell(CHANNEL_LOST, [spoke.numbering.number, self._channels_used], to=0)
+        spoke.tell(CHANNEL_LOST, [spoke.numbering.number, self._channels_used], to=PRIMARY)
 
 
 def _primary_is_lost() -> None:

@@ -21,13 +21,12 @@ from typing import Any, Final, Protocol
 
 from kiwi_engine.channel.events import EVENT_RUN, StorageBegan, encode_event
 from kiwi_engine.channel.frames import Reply, encode_frame
-from kiwi_engine.channel.numbering import owner_of
+from kiwi_engine.channel.numbering import PRIMARY, owner_of
 from kiwi_engine.clock import monotonic_ns
 
 logger = logging.getLogger(__name__)
 
 UNSENT_BYTES_MAX: Final = 256 * 1024 * 1024
-PRIMARY: Final = 0
 
 Replies = list[tuple[int, bytes]]
 Answers = list[tuple[int, str, Any]]

@@ -9,22 +9,23 @@ from __future__ import annotations
 
 import select
 import socket
-from collections import deque
-from collections.abc import Callable
 from typing import Final
 
-from kiwi_engine.channel.frames import Query, ReceivedRequest
+from kiwi_engine.channel.frames import ReceivedRequest
+from kiwi_engine.channel.numbering import PRIMARY
 from kiwi_engine.server.storage.doorway import Doorway, Newcomer
+from kiwi_engine.server.storage.inbox import Inbox
 from kiwi_engine.server.storage.incoming import Incoming
-from kiwi_engine.server.storage.outlets import PRIMARY, SharedOutlet
+from kiwi_engine.server.storage.outlets import SharedOutlet
 
 _WAIT_MS: Final = 10
 
 
-class SharedInbox:
-    """An `Inbox` with several channels; `outlet` is told which there are, and called often."""
+class SharedInbox(Inbox):
+    """Several channels; `outlet` is told which there are, and called often."""
 
     def __init__(self, primary: Incoming, doorway: Doorway, outlet: SharedOutlet) -> None:
+        super().__init__()
         self._doorway = doorway
         self._outlet = outlet
         self._poll = select.poll()
@@ -32,29 +33,19 @@ class SharedInbox:
         self._poll.register(doorway.entrance, select.POLLIN)
         self._by_process: dict[int, Incoming] = {}
         self._process_of: dict[int, int] = {}
-        self._requests: deque[ReceivedRequest] = deque()
-        self._has_ended = False
-        self.is_silent = False
-        self.on_urgent: Callable[[list[Query]], None] = lambda queries: None
         self._add(PRIMARY, primary)
 
     def wait(self) -> int | None:
         self.is_silent = True
-        if not self._has_ended:
-            self._look(0 if self._requests else _WAIT_MS)
-        return len(self._requests) if self._requests or not self._has_ended else None
+        self._poll_for(0 if self._requests else _WAIT_MS)
+        return self._count()
 
-    def take(self) -> ReceivedRequest | None:
-        return self._requests.popleft() if self._requests else None
+    def look(self) -> None:
+        self._poll_for(0)
 
-    def take_all(self) -> list[ReceivedRequest] | None:
-        if not self._has_ended:
-            self._look(0)
-        taken = list(self._requests)
-        self._requests.clear()
-        return None if self._has_ended and not taken else taken
-
-    def _look(self, timeout_ms: int) -> None:
+    def _poll_for(self, timeout_ms: int) -> None:
+        if self._has_ended:
+            return
         self._outlet.send_on()
         for descriptor, _ in self._poll.poll(timeout_ms):
             if descriptor == self._doorway.entrance.fileno():
@@ -69,11 +60,7 @@ class SharedInbox:
             goes_on = incoming.receive(socket.MSG_DONTWAIT)
         except BlockingIOError:
             return False
-        for request in incoming.requests():
-            if request.urgent:
-                self.on_urgent(request.urgent)
-            if request.runs or request.queries or request.gone:
-                self._requests.append(request)
+        self._accept(incoming.requests())
         if process == PRIMARY:
             self.is_silent = False
         if not goes_on:

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from kiwi_engine.channel.numbering import Numbering
+from kiwi_engine.channel.numbering import PRIMARY, Numbering
 from kiwi_engine.errors import KiwiError
 from kiwi_engine.server.network.peers.link import PeerLink
 from kiwi_engine.server.network.peers.messages import OTHERS, Tell
@@ -23,7 +23,7 @@ class Hub:
     is_primary = True
 
     def __init__(self, count: int) -> None:
-        self.numbering = Numbering(0, count)
+        self.numbering = Numbering(PRIMARY, count)
         self._methods = Methods()
         # Of the workers that are there, by their numbers.
         self._links: dict[int, PeerLink] = {}
@@ -57,7 +57,7 @@ class Hub:
         return link
 
     def tell(self, method: str, parameters: Any, to: int = OTHERS) -> None:
-        self._pass_on(0, Tell(to, method, parameters))
+        self._pass_on(PRIMARY, Tell(to, method, parameters))
 
     async def ask_primary(self, method: str, parameters: Any, patience_s: float) -> Any:
         raise AssertionError("this is the primary")
@@ -83,7 +83,7 @@ class Hub:
         return await link.ask(method, parameters)
 
     def _pass_on(self, sender: int, tell: Tell) -> None:
-        if tell.to in (0, OTHERS) and sender != 0:
+        if tell.to in (PRIMARY, OTHERS) and sender != PRIMARY:
             self._methods.told(tell.method, tell.parameters)
         for number, link in self._links.items():
             if number != sender and tell.to in (number, OTHERS):

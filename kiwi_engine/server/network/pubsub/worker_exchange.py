@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from itertools import count
 from typing import Any, NamedTuple
 
+from kiwi_engine.channel.numbering import PRIMARY
 from kiwi_engine.resp import reply
 from kiwi_engine.server.network.peers.peers import Peers
 from kiwi_engine.server.network.pubsub.broker import Broker
@@ -28,8 +29,6 @@ from kiwi_engine.server.network.pubsub.exchange import (
 )
 from kiwi_engine.server.network.pubsub.registry import Kind, names_of
 from kiwi_engine.server.network.session import Session
-
-_PRIMARY = 0
 
 
 class _Change(NamedTuple):
@@ -89,7 +88,7 @@ class WorkerExchange:
         ticket = next(self._tickets)
         answer = self._published[ticket] = asyncio.get_running_loop().create_future()
         parameters = (self._number, ticket, channel, content, is_sharded, session.id)
-        self._peers.tell(PUBLISH, parameters, to=_PRIMARY)
+        self._peers.tell(PUBLISH, parameters, to=PRIMARY)
         return _result(answer)
 
     def names(self, kind: Kind) -> list[bytes]:
@@ -103,7 +102,7 @@ class WorkerExchange:
         ticket = next(self._tickets)
         departed = self._departed[ticket] = asyncio.get_running_loop().create_future()
         parameters = [(kind.value, name) for kind, name in ended]
-        self._peers.tell(DEPART, (self._number, ticket, parameters), to=_PRIMARY)
+        self._peers.tell(DEPART, (self._number, ticket, parameters), to=PRIMARY)
         return departed
 
     def _change(
@@ -121,7 +120,7 @@ class WorkerExchange:
         confirmations = asyncio.get_running_loop().create_future()
         self._changes[ticket] = _Change(session, kind, names, changed, begins, confirmations)
         parameters = (self._number, ticket, kind.value, changed)
-        self._peers.tell(SUBSCRIBE if begins else UNSUBSCRIBE, parameters, to=_PRIMARY)
+        self._peers.tell(SUBSCRIBE if begins else UNSUBSCRIBE, parameters, to=PRIMARY)
         return _result(confirmations)
 
     def _confirm(self, session: Session, kind: Kind, names: list[bytes], *, begins: bool) -> bytes:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from kiwi_engine.acl.log import LoggedDenial
+from kiwi_engine.channel.numbering import PRIMARY
 from kiwi_engine.server.network.access_control import AccessControl
 from kiwi_engine.server.network.latency.recorder import LatencyRecorder
 from kiwi_engine.server.network.peers.peers import Peers
@@ -17,7 +18,6 @@ from kiwi_engine.server.network.peers.peers import Peers
 _DENIED: Final = "denied"
 _SLOW: Final = "slow"
 _SPIKE: Final = "spike"
-_PRIMARY: Final = 0
 
 
 def gather_reports(peers: Peers, acl: AccessControl, latency: LatencyRecorder) -> None:
@@ -31,6 +31,6 @@ def gather_reports(peers: Peers, acl: AccessControl, latency: LatencyRecorder) -
         peers.register(_SLOW, lambda parameters: latency.keep_slow(*parameters))
         peers.register(_SPIKE, lambda parameters: latency.keep_spike(*parameters))
     else:
-        acl.keep_denial = lambda denial: peers.tell(_DENIED, denial, _PRIMARY)
-        latency.keep_slow = lambda *entry: peers.tell(_SLOW, entry, _PRIMARY)
-        latency.keep_spike = lambda *spike: peers.tell(_SPIKE, spike, _PRIMARY)
+        acl.keep_denial = lambda denial: peers.tell(_DENIED, denial, PRIMARY)
+        latency.keep_slow = lambda *entry: peers.tell(_SLOW, entry, PRIMARY)
+        latency.keep_spike = lambda *spike: peers.tell(_SPIKE, spike, PRIMARY)

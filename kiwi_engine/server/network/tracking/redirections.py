@@ -13,14 +13,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from kiwi_engine.channel.numbering import owner_of
+from kiwi_engine.channel.numbering import PRIMARY, owner_of
 from kiwi_engine.errors import KiwiError
 from kiwi_engine.server.network.peers.peers import Peers
 
 _REDIRECTED: Final = "redirected"
 _BROKEN: Final = "redirect_broken"
 _EXISTS: Final = "connection_exists"
-_PRIMARY: Final = 0
 # Of a worker: the primary waits for another one, but not as long.
 _PATIENCE_S: Final = 5.0
 
@@ -69,7 +68,7 @@ class Redirections:
         if self._peers.is_primary:
             self._redirected(parameters)
         else:
-            self._peers.tell(_REDIRECTED, parameters, to=_PRIMARY)
+            self._peers.tell(_REDIRECTED, parameters, to=PRIMARY)
 
     async def _is_there(self, connection: int) -> bool:
         owner = self._owner(connection)
